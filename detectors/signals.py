@@ -1,0 +1,103 @@
+"""What the detectors say: signals with their evidence, and the roster of who is there."""
+
+import enum
+
+import msgspec
+
+
+class SignalKind(enum.Enum):
+    """What kind of thing was noticed."""
+
+    ANOMALY = "anomaly"
+    SILENCE = "silence"
+
+
+class SignalState(enum.Enum):
+    """Whether the signal begins or ends."""
+
+    RAISED = "raised"
+    CLEARED = "cleared"
+
+
+class HostState(enum.Enum):
+    """What the roster says of a host."""
+
+    YOUNG = "young"
+    NORMAL = "normal"
+    ANOMALOUS = "anomalous"
+    SILENT = "silent"
+
+
+class SeriesEvidence(msgspec.Struct, frozen=True):
+    """One series to blame: what was seen against what was expected, in the series' own unit.
+
+    `expected` is the model's centre, `low` and `high` the band it finds ordinary; `score` is
+    -log10 of the calibrated tail probability.
+    """
+
+    series: str
+    observed: float
+    expected: float
+    low: float
+    high: float
+    score: float
+
+
+class WindowPoint(msgspec.Struct, frozen=True, array_like=True):
+    """One point of the recent window: event time in epoch seconds, the host's calibrated score."""
+
+    time: float
+    score: float
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """Why a signal was raised or cleared, complete enough to draw without the model.
+
+    `series` is ordered, most to blame first; `window` is ordered by time; `votes` maps a detector's name to its score;
+    `first_offset` and `last_offset` bound the records of `partition` of the samples topic that the window covers.
+    """
+
+    series: tuple[SeriesEvidence, ...] = ()
+    window: tuple[WindowPoint, ...] = ()
+    votes: dict[str, float] = {}
+    partition: int = -1
+    first_offset: int = -1
+    last_offset: int = -1
+
+
+class Signal(msgspec.Struct, frozen=True, tag="signal", tag_field="type"):
+    """Something noticed on one host.
+
+    `id` is deterministic (hex): the same samples give the same id, so a replay repeats a signal and never invents one.
+    A cleared signal carries in `raised_id` the id of the raised one it ends. `time` is event time in epoch seconds of
+    the newest sample it rests on; `score` and `threshold` are on the one calibrated scale, -log10 of a tail probability.
+    """
+
+    id: str
+    kind: SignalKind
+    state: SignalState
+    host: str
+    time: float
+    score: float
+    threshold: float
+    evidence: Evidence
+    raised_id: str = ""
+
+
+class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
+    """One entry of the roster: what detect knows of a host at `time` (detect's wall clock, epoch seconds).
+
+    `samples` counts the samples applied to the host's model over its life; `last_sample_time` is event time.
+    """
+
+    host: str
+    state: HostState
+    time: float
+    last_sample_time: float
+    score: float
+    samples: int
+    series: int
+    partition: int
+
+
+type Notice = Signal | HostStatus

@@ -1,0 +1,78 @@
+"""What SREs allow: rules that tie signals to playbooks, and the limits that hold for all of them."""
+
+import enum
+from typing import Annotated, Literal
+
+import msgspec
+
+from detectors.signals import SignalKind
+
+type Scalar = str | int | float | bool
+type Seconds = Annotated[float, msgspec.Meta(ge=0)]
+type Count = Annotated[int, msgspec.Meta(ge=0)]
+type Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+
+class RuleMode(enum.Enum):
+    """How far a rule may go: say what it would do, ask a human first, or act."""
+
+    OBSERVE = "observe"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which signals a rule answers. Empty `hosts` and `groups` mean every host of the inventory."""
+
+    kinds: tuple[SignalKind, ...] = (SignalKind.ANOMALY,)
+    hosts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    score_minimum: float = 0.0
+
+
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a run counts as having helped: the signal must clear on data newer than its end plus `settle_seconds`."""
+
+    settle_seconds: Seconds = 5.0
+    deadline_seconds: Seconds = 300.0
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule. The first rule of the file that matches a signal is the one that answers it.
+
+    `cooldown_seconds` counts from the end of the last run on the same host, whatever its outcome;
+    `attempts_maximum` is per incident.
+    """
+
+    name: Name
+    playbook: Name
+    mode: RuleMode = RuleMode.OBSERVE
+    match: Match = Match()
+    inputs: dict[str, Scalar] = {}
+    cooldown_seconds: Seconds = 900.0
+    attempts_maximum: Count = 1
+    verification: Verification = Verification()
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits over all rules.
+
+    A limit of 0 allows nothing. `samples_minimum` is the maturity of a host's model in samples;
+    `group_concurrency_maximum` counts unfinished runs in each inventory group of the host;
+    at most `starts_maximum` runs start in any `starts_window_seconds`.
+    """
+
+    event_age_maximum_seconds: Seconds = 300.0
+    samples_minimum: Count = 300
+    group_concurrency_maximum: Count = 1
+    starts_maximum: Count = 10
+    starts_window_seconds: Seconds = 3600.0
+    protected_hosts: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One policy file."""
+
+    version: Literal[1]
+    rules: tuple[Rule, ...] = ()
+    limits: Limits = Limits()

@@ -1,0 +1,246 @@
+"""The records of the audit log: one frozen struct for each thing that can happen, told apart by `type`.
+
+A record says what happened and names the exact state it was decided on (`Seen`). Records are only ever added to: new
+fields have defaults, no field changes its type, unknown types are skipped by readers.
+"""
+
+import enum
+
+import msgspec
+
+from detectors.signals import Signal, SignalKind, SignalState
+from remediations.policies import RuleMode, Scalar, Verification
+from remediations.runs import HostCounts, RunStatus, TaskEvent
+
+
+class Verdict(enum.Enum):
+    """What a decision came to."""
+
+    RUN = "run"
+    OBSERVE = "observe"
+    DENY = "deny"
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """What one gate said. `value` and `limit` are in the gate's own unit, as text; `next_time` is epoch seconds, 0 if time alone will not help."""
+
+    gate: str
+    passed: bool
+    reason: str = ""
+    value: str = ""
+    limit: str = ""
+    next_time: float = 0.0
+
+
+class ClaimLimits(msgspec.Struct, frozen=True):
+    """The limits under which a claim is valid: carried by the claim, so that every reader judges it alike."""
+
+    cooldown_seconds: float
+    attempts_maximum: int
+    groups: tuple[str, ...]
+    group_concurrency_maximum: int
+    starts_maximum: int
+    starts_window_seconds: float
+
+
+class EngineStarted(msgspec.Struct, frozen=True, tag="engine.started", tag_field="type"):
+    """An engine began to work with this policy and these playbooks (SHA-256 digests)."""
+
+    engine: str
+    version: str
+    policy_digest: str
+    playbook_digests: dict[str, str]
+
+
+class IncidentOpened(msgspec.Struct, frozen=True, tag="incident.opened", tag_field="type"):
+    """A raised signal began an incident. `signal_offset` is the signal's place in the signals topic."""
+
+    incident_id: str
+    host: str
+    episode: int
+    signal: Signal
+    signal_offset: int
+
+
+class IncidentUpdated(msgspec.Struct, frozen=True, tag="incident.updated", tag_field="type"):
+    """A further signal of the host, raised or cleared, belongs to its open incident."""
+
+    incident_id: str
+    host: str
+    signal_id: str
+    raised_id: str
+    kind: SignalKind
+    state: SignalState
+    signal_time: float
+    score: float
+    signal_offset: int
+
+
+class DecisionMade(msgspec.Struct, frozen=True, tag="decision.made", tag_field="type"):
+    """A rule was weighed for an incident. `gates` are in the order they were asked; the last one is the one that denied, if any did."""
+
+    incident_id: str
+    host: str
+    rule: str
+    mode: RuleMode
+    playbook: str
+    attempt: int
+    action_id: str
+    verdict: Verdict
+    reason: str
+    gates: tuple[GateResult, ...]
+    playbook_digest: str = ""
+    inputs: dict[str, Scalar] = {}
+
+
+class RunClaimed(msgspec.Struct, frozen=True, tag="run.claimed", tag_field="type"):
+    """An engine wants to run an action; the first valid claim in log order has it."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+    engine: str
+    limits: ClaimLimits
+
+
+class RunRevoked(msgspec.Struct, frozen=True, tag="run.revoked", tag_field="type"):
+    """A claim that had not started is taken back; the action may be claimed again."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+    reason: str
+
+
+class RunStarted(msgspec.Struct, frozen=True, tag="run.started", tag_field="type"):
+    """From here on the playbook may have its effect. `token` is the log offset of the claim."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+    token: int
+    playbook: str
+    timeout_seconds: float
+    verification: Verification
+
+
+class RunProgressed(msgspec.Struct, frozen=True, tag="run.progressed", tag_field="type"):
+    """One task ended."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+    task: TaskEvent
+
+
+class RunFinished(msgspec.Struct, frozen=True, tag="run.finished", tag_field="type"):
+    """The run ended and its outcome is known. `how` is `runner`, or `marker` when the target itself told it after a crash."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+    status: RunStatus
+    rc: int | None
+    reason: str
+    hosts: dict[str, HostCounts]
+    result: dict[str, object]
+    how: str = "runner"
+
+
+class RunUnknown(msgspec.Struct, frozen=True, tag="run.unknown", tag_field="type"):
+    """The run's outcome can not be known from here: its engine died, or its time ended."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+    reason: str
+
+
+class RunNotExecuted(msgspec.Struct, frozen=True, tag="run.not_executed", tag_field="type"):
+    """The target's marker was absent and is closed now: the action had no effect and can have none."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    claim: str
+
+
+class VerificationOutcome(enum.Enum):
+    """What the stream showed after a run."""
+
+    SUCCESS = "success"
+    INEFFECTIVE = "ineffective"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class RunVerified(msgspec.Struct, frozen=True, tag="run.verified", tag_field="type"):
+    """Whether the run helped. `observed_time` is the event time of the data it rests on, 0 if there was none."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    outcome: VerificationOutcome
+    reason: str
+    observed_time: float
+    score: float
+
+
+class HumanNeeded(msgspec.Struct, frozen=True, tag="incident.needs_human", tag_field="type"):
+    """Automation stops here for this incident, and for its host until the incident is closed."""
+
+    incident_id: str
+    host: str
+    action_id: str
+    reason: str
+
+
+class IncidentClosed(msgspec.Struct, frozen=True, tag="incident.closed", tag_field="type"):
+    """The incident is over. `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves."""
+
+    incident_id: str
+    host: str
+    reason: str
+
+
+type Record = (
+    EngineStarted
+    | IncidentOpened
+    | IncidentUpdated
+    | DecisionMade
+    | RunClaimed
+    | RunRevoked
+    | RunStarted
+    | RunProgressed
+    | RunFinished
+    | RunUnknown
+    | RunNotExecuted
+    | RunVerified
+    | HumanNeeded
+    | IncidentClosed
+)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The last audit record its writer had folded: log offset and chain value (hex). Offset -1 and 64 zeros before the first."""
+
+    offset: int
+    chain: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One audit record as read from the log: its offset, the broker's append time (epoch seconds), and what it says.
+
+    `record` is None when the type is unknown to this version; such an entry counts for the chain and for nothing else.
+    """
+
+    offset: int
+    time: float
+    record: Record | None
+    seen: Seen

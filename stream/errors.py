@@ -1,0 +1,33 @@
+"""Errors of the stream package.
+
+StreamError
+├── SettingsError        a settings file or an environment override is wrong
+├── BrokerError          the embedded Kafka could not be fetched, checked or started
+├── TopicError           a topic exists with settings that would break a promise
+├── AuditError           the audit log can not be written or read as it must be
+└── StateError           recovered model state can not be used
+"""
+
+
+class StreamError(Exception):
+    """Base of all errors of this package; its text is fit to show to an operator."""
+
+
+class SettingsError(StreamError):
+    """A settings file or an environment override is wrong: the text names file, path, value and what was wanted."""
+
+
+class BrokerError(StreamError):
+    """The embedded Kafka could not be fetched, checked or started."""
+
+
+class TopicError(StreamError):
+    """A topic exists with settings that would break a promise: the text names topic, setting, value and what was wanted."""
+
+
+class AuditError(StreamError):
+    """The audit log can not be written or read as it must be; nothing may be run."""
+
+
+class StateError(StreamError):
+    """Recovered model state can not be used: wrong version, or damaged."""
