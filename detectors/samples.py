@@ -26,7 +26,10 @@ class MetricSample(msgspec.Struct, frozen=True, tag="metrics", tag_field="type")
 
 
 class LogSample(msgspec.Struct, frozen=True, tag="log", tag_field="type"):
-    """One log line of one host. `level` is one of trace, debug, info, warn, error, fatal; `message` has no control characters."""
+    """One log line of one host.
+
+    `level` is one of trace, debug, info, warn, error, fatal; `message` has no control characters.
+    """
 
     host: str
     time: float

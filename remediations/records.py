@@ -22,7 +22,10 @@ class Verdict(enum.Enum):
 
 
 class GateResult(msgspec.Struct, frozen=True):
-    """What one gate said. `value` and `limit` are in the gate's own unit, as text; `next_time` is epoch seconds, 0 if time alone will not help."""
+    """What one gate said.
+
+    `value` and `limit` are in the gate's own unit, as text; `next_time` is epoch seconds, 0 if time alone will not help.
+    """
 
     gate: str
     passed: bool
@@ -77,7 +80,10 @@ class IncidentUpdated(msgspec.Struct, frozen=True, tag="incident.updated", tag_f
 
 
 class DecisionMade(msgspec.Struct, frozen=True, tag="decision.made", tag_field="type"):
-    """A rule was weighed for an incident. `gates` are in the order they were asked; the last one is the one that denied, if any did."""
+    """A rule was weighed for an incident.
+
+    `gates` are in the order they were asked; the last one is the one that denied, if any did.
+    """
 
     incident_id: str
     host: str
@@ -138,7 +144,10 @@ class RunProgressed(msgspec.Struct, frozen=True, tag="run.progressed", tag_field
 
 
 class RunFinished(msgspec.Struct, frozen=True, tag="run.finished", tag_field="type"):
-    """The run ended and its outcome is known. `how` is `runner`, or `marker` when the target itself told it after a crash."""
+    """The run ended and its outcome is known.
+
+    `how` is `runner`, or `marker` when the target itself told it after a crash.
+    """
 
     incident_id: str
     host: str
@@ -202,7 +211,10 @@ class HumanNeeded(msgspec.Struct, frozen=True, tag="incident.needs_human", tag_f
 
 
 class IncidentClosed(msgspec.Struct, frozen=True, tag="incident.closed", tag_field="type"):
-    """The incident is over. `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves."""
+    """The incident is over.
+
+    `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves.
+    """
 
     incident_id: str
     host: str
@@ -228,7 +240,7 @@ type Record = (
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """The last audit record its writer had folded: log offset and chain value (hex). Offset -1 and 64 zeros before the first."""
+    """The last audit record its writer had folded: log offset and chain value (hex); -1 and 64 zeros before the first."""
 
     offset: int
     chain: str

@@ -1,1 +1,1 @@
-"""The shell around the two inner packages: Kafka, wire formats, state, the detect and engine roles, settings, metrics."""
+"""The shell around the two inner packages: Kafka, wire formats, state, both roles, settings, metrics."""

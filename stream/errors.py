@@ -22,7 +22,7 @@ class BrokerError(StreamError):
 
 
 class TopicError(StreamError):
-    """A topic exists with settings that would break a promise: the text names topic, setting, value and what was wanted."""
+    """A topic exists with settings that would break a promise: the text names topic, setting, value and the one wanted."""
 
 
 class AuditError(StreamError):

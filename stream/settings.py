@@ -75,7 +75,7 @@ class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_timeout_seconds: PositiveSeconds = 10.0
     """A worker that sends no heartbeat for this long loses its partitions."""
     health_port: Port = 9464
-    """Port of `/metrics`, `/healthz`, `/readyz` of the first worker (the next workers take the next ports); 0: any free port."""
+    """Port of `/metrics`, `/healthz`, `/readyz` of the first worker; the next workers take the next ports. 0: any."""
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
