@@ -24,7 +24,7 @@ class Verdict(enum.Enum):
 class GateResult(msgspec.Struct, frozen=True):
     """What one gate said.
 
-    `value` and `limit` are in the gate's own unit, as text; `next_time` is epoch seconds, 0 if time alone will not help.
+    `value` and `limit` are text in the gate's own unit; `next_time` is epoch seconds, 0 if time alone will not help.
     """
 
     gate: str
@@ -240,7 +240,7 @@ type Record = (
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """The last audit record its writer had folded: log offset and chain value (hex); -1 and 64 zeros before the first."""
+    """The last audit record its writer had folded: offset and chain value (hex); -1 and 64 zeros before the first."""
 
     offset: int
     chain: str
