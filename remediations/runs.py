@@ -17,9 +17,9 @@ class Target(msgspec.Struct, frozen=True):
 class RunRequest(msgspec.Struct, frozen=True):
     """Everything a run needs, resolved before it starts.
 
-    `action_id` is 32 to 64 hex digits and names the run, its artifacts and the target's marker. `inputs` are
-    values for the playbook's declared inputs; strings among them reach Ansible as unsafe text. `playbook` is an absolute
-    path of a file in the playbook folder; `timeout_seconds` ends the run with everything it started.
+    `action_id` is 32 to 64 hex digits and names the run, its artifacts and its marker on the target. `inputs` are the
+    values of the playbook's declared inputs; strings among them reach Ansible as unsafe text. `playbook` is an
+    absolute path of a file in the playbook folder; `timeout_seconds` ends the run with everything it started.
     """
 
     action_id: str

@@ -22,7 +22,7 @@ class BrokerError(StreamError):
 
 
 class TopicError(StreamError):
-    """A topic exists whose settings would break a promise: the text names topic, setting, value and the wish."""
+    """A topic exists whose settings would break a promise: the text names topic, setting, value and limit."""
 
 
 class AuditError(StreamError):

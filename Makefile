@@ -1,0 +1,59 @@
+# Everything a newcomer needs: `make demo` and `make test` set themselves up.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check format docs lock setup benchmarks clean
+
+help: ## Show this.
+	@echo "Tidegate: notices what goes wrong in a fleet, repairs it with your playbooks, writes down why."
+	@echo
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Needs Python 3.12 or newer, make, and the package registries. Start with: make demo"
+
+setup: $(READY) ## Virtual environment with the locked dependencies (done by every other target).
+
+$(READY): requirements/development.txt pyproject.toml deploy/find-python
+	@echo "Setting up $(VENV): about a minute the first time."
+	@python=$$(deploy/find-python) && "$$python" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(READY) ## A small live fleet, a real fault, a real repair: watch it happen (under 3 minutes).
+	$(BIN)/tidegate demo
+
+test: check ## All checks and all tests, on a real Kafka and a real ansible-playbook.
+	$(BIN)/python -m pytest
+
+quick: $(READY) ## The tests that take no minutes.
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(READY) ## Style, types, import directions, playbooks.
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production -q playbooks
+
+format: $(READY) ## Put the code in form.
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --fix --quiet .
+
+docs: $(READY) ## Write the generated pages of docs/ anew.
+	$(BIN)/python -m docs.generate
+
+benchmarks: $(READY) ## Throughput and latency, as ratios within one run.
+	$(BIN)/python -m benchmarks.transport
+	$(BIN)/python -m benchmarks.latency
+
+lock: ## Resolve the dependencies anew into requirements/ (needs uv).
+	uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --quiet --upgrade --output-file requirements/runtime.txt
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --quiet --constraint requirements/runtime.txt --output-file requirements/development.txt
+
+clean: ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .state

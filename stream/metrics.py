@@ -1,0 +1,114 @@
+"""Prometheus metrics of both roles: one table a role, base units, labels from closed sets.
+
+Each role builds its own table on a registry that it is given; nothing is global. docs/metrics.md lists the tables and
+a test holds it to them.
+"""
+
+import platform
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+# From a fast local answer to a minute: what ingest and decisions may take.
+LAG_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# From the quickest playbook to half an hour.
+RUN_BUCKETS_SECONDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+
+
+def new_registry(role: str) -> CollectorRegistry:
+    """A registry with the usual process, garbage-collector and build figures."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    build = Info("tidegate_build", "Version of Tidegate, the role of this process, Python.", registry=registry)
+    build.info({"version": version("tidegate"), "role": role, "python": platform.python_version()})
+    return registry
+
+
+class DetectMetrics:
+    """What the detect role tells of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records = Counter(
+            "tidegate_detect_records", "Records read, by topic role.", ("source",), registry=registry
+        )
+        self.samples = Counter("tidegate_detect_samples", "Readings applied to models.", registry=registry)
+        self.duplicates = Counter(
+            "tidegate_detect_samples_duplicate", "Readings that had been applied before.", registry=registry
+        )
+        self.dropped = Counter(
+            "tidegate_detect_values_dropped", "Values left out of a reading, by reason.", ("reason",), registry=registry
+        )
+        self.rejected = Counter(
+            "tidegate_detect_records_rejected", "Records sent to the dead letter, by reason.", ("reason",),
+            registry=registry,
+        )  # fmt: skip
+        self.refused = Counter(
+            "tidegate_detect_series_refused", "New hosts or series over a limit, by kind.", ("kind",), registry=registry
+        )
+        self.signals = Counter(
+            "tidegate_detect_signals", "Signals written, by kind and state.", ("kind", "state"), registry=registry
+        )
+        self.hosts = Gauge("tidegate_detect_hosts", "Hosts in the roster, by state.", ("state",), registry=registry)
+        self.lag = Histogram(
+            "tidegate_detect_ingest_lag_seconds", "Event time to applied.", buckets=LAG_BUCKETS_SECONDS,
+            registry=registry,
+        )  # fmt: skip
+        self.consumer_lag = Gauge(
+            "tidegate_detect_consumer_lag_records", "Records not yet processed, by topic role.", ("source",),
+            registry=registry,
+        )  # fmt: skip
+        self.state_bytes = Counter("tidegate_detect_state_written_bytes", "Model state written.", registry=registry)
+        self.state_age = Gauge(
+            "tidegate_detect_state_unsaved_seconds", "Age of the oldest unsaved change.", registry=registry
+        )
+        self.recovery = Gauge("tidegate_detect_recovery_seconds", "Duration of the last recovery.", registry=registry)
+        self.partitions = Gauge("tidegate_detect_partitions", "Partitions owned.", registry=registry)
+        self.heartbeat = Gauge(
+            "tidegate_detect_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),
+            registry=registry,
+        )  # fmt: skip
+
+
+class EngineMetrics:
+    """What the engine role tells of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.incidents_open = Gauge("tidegate_engine_incidents_open", "Open incidents.", registry=registry)
+        self.decisions = Counter(
+            "tidegate_engine_decisions", "Decisions recorded, by verdict and reason.", ("verdict", "reason"),
+            registry=registry,
+        )  # fmt: skip
+        self.runs_inflight = Gauge("tidegate_engine_runs_inflight", "Runs not yet ended.", registry=registry)
+        self.runs = Counter(
+            "tidegate_engine_runs", "Runs ended, by playbook and status.", ("playbook", "status"), registry=registry
+        )
+        self.run_seconds = Histogram(
+            "tidegate_engine_run_duration_seconds", "Start to end of a run, by playbook.", ("playbook",),
+            buckets=RUN_BUCKETS_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.verifications = Counter(
+            "tidegate_engine_verifications", "Verified runs, by outcome.", ("outcome",), registry=registry
+        )
+        self.decision_seconds = Histogram(
+            "tidegate_engine_decision_lag_seconds", "Signal's event time to its decision.",
+            buckets=LAG_BUCKETS_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.audit_records = Counter(
+            "tidegate_engine_audit_records", "Audit records appended, by type.", ("type",), registry=registry
+        )
+        self.audit_failures = Counter(
+            "tidegate_engine_audit_append_failures", "Audit appends that had to be looked up.", registry=registry
+        )
+        self.audit_offset = Gauge(
+            "tidegate_engine_audit_offset", "Offset of the last folded audit record.", registry=registry
+        )
+        self.humans = Gauge("tidegate_engine_incidents_needing_human", "Incidents left to a human.", registry=registry)
+        self.heartbeat = Gauge(
+            "tidegate_engine_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),
+            registry=registry,
+        )  # fmt: skip
