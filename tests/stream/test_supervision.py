@@ -1,0 +1,91 @@
+"""The supervisor keeps roles running and never leaves one behind."""
+
+import asyncio
+import signal
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from stream.supervision import Role, Supervisor
+
+SLEEPER = textwrap.dedent("""
+    import asyncio
+    from stream.supervision import stop_with_owner, stop_with_signals
+
+    async def main():
+        stop = asyncio.Event()
+        stop_with_owner(stop.set)
+        stop_with_signals(stop.set)
+        print("up", flush=True)
+        await stop.wait()
+
+    asyncio.run(main())
+""")
+
+OWNER = textwrap.dedent(f"""
+    import asyncio, sys
+    from pathlib import Path
+    from stream.supervision import Role, Supervisor
+
+    role = Role("sleeper", (sys.executable, "-c", {SLEEPER!r}))
+    asyncio.run(Supervisor([role], Path(sys.argv[1])).run(asyncio.Event()))
+""")
+
+
+async def until(answer: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Wait until `answer` says yes; fail after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not answer():  # noqa: ASYNC110 - what it asks about is another process
+            await asyncio.sleep(0.05)
+
+
+def sleeper(name: str = "sleeper") -> Role:
+    """A role that lives until it is told to stop."""
+    return Role(name, (sys.executable, "-c", SLEEPER))
+
+
+async def test_a_role_that_dies_is_started_again(tmp_path: Path) -> None:
+    """A killed child is replaced by a new process under the same name."""
+    supervisor, stop = Supervisor([sleeper()], tmp_path), asyncio.Event()
+    running = asyncio.create_task(supervisor.run(stop))
+    await until(lambda: "sleeper" in supervisor.pids)
+    first = supervisor.pids["sleeper"]
+
+    psutil.Process(first).kill()
+    await until(lambda: supervisor.pids.get("sleeper", first) != first)
+
+    second = supervisor.pids["sleeper"]
+    stop.set()
+    await running
+    assert not psutil.pid_exists(first)
+    assert not psutil.pid_exists(second)
+
+
+async def test_stopping_ends_every_role(tmp_path: Path) -> None:
+    """After `run` returned no child is alive, and each had its own log file."""
+    supervisor, stop = Supervisor([sleeper("one"), sleeper("two")], tmp_path), asyncio.Event()
+    running = asyncio.create_task(supervisor.run(stop))
+    await until(lambda: all((tmp_path / f"{name}.log").exists() for name in ("one", "two")))
+    await until(lambda: all("up" in (tmp_path / f"{name}.log").read_text() for name in ("one", "two")))
+    pids = list(supervisor.pids.values())
+
+    stop.set()
+    await running
+
+    assert [psutil.pid_exists(pid) for pid in pids] == [False, False]
+
+
+async def test_a_killed_owner_takes_its_roles_along(tmp_path: Path) -> None:
+    """SIGKILL of the supervisor's process ends the child: it reads the end of its standard input."""
+    log = tmp_path / "sleeper.log"
+    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, str(tmp_path))
+    await until(lambda: log.exists() and "up" in log.read_text())
+    (child,) = psutil.Process(owner.pid).children()
+
+    owner.send_signal(signal.SIGKILL)
+    await owner.wait()
+
+    await until(lambda: not child.is_running())
