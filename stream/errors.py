@@ -3,6 +3,7 @@
 StreamError
 ├── SettingsError        a settings file or an environment override is wrong
 ├── BrokerError          the embedded Kafka could not be fetched, checked or started
+├── UnreachableError     no Kafka broker answers at the bootstrap servers
 ├── TopicError           a topic exists with settings that would break a promise
 ├── AuditError           the audit log can not be written or read as it must be
 └── StateError           recovered model state can not be used
@@ -19,6 +20,10 @@ class SettingsError(StreamError):
 
 class BrokerError(StreamError):
     """The embedded Kafka could not be fetched, checked or started."""
+
+
+class UnreachableError(StreamError):
+    """No Kafka broker answers at the bootstrap servers: the text names them, and how long was waited."""
 
 
 class TopicError(StreamError):

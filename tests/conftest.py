@@ -1,0 +1,30 @@
+"""Fixtures that all tests may use."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stream.broker import EmbeddedBroker
+from tests.kafka import Kafka, running_kafka
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One Kafka for all tests of a run: never stop it, and name topics by `kafka.settings()`."""
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture
+def private_broker(tmp_path: Path) -> Iterator[Callable[[], EmbeddedBroker]]:
+    """Start embedded brokers of the test's own, to stop, kill and start as it likes; they are gone afterwards."""
+    brokers: list[EmbeddedBroker] = []
+
+    def start() -> EmbeddedBroker:
+        brokers.append(EmbeddedBroker(tmp_path / f"broker-{len(brokers)}"))
+        return brokers[-1].start()
+
+    yield start
+    for broker in brokers:
+        broker.stop()
