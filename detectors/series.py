@@ -1,0 +1,187 @@
+"""The model of one series: meter, then detectors, each with its calibration, then one score."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from detectors.calibration import SCORE_MAXIMUM, TailCalibration
+from detectors.contract import Detector
+from detectors.meter import Meter
+from detectors.signals import SeriesEvidence
+from detectors.table import DETECTORS
+
+VALUE_MAXIMUM = 1e100  # its square is still finite
+LATE_MAXIMUM = 10  # so many late readings in a row are no longer late: the host's clock was set back
+INTERVAL_MEMORY = 32.0  # readings
+FRESH_INTERVALS = 2.5  # a score counts in full for so many of the series' usual intervals, then halves every interval
+
+
+class SeriesState(msgspec.Struct, frozen=True, array_like=True):
+    """A saved series: `parts` holds one (detector, its numbers, its calibration's numbers) per detector."""
+
+    name: str
+    readings: int
+    row: int
+    time: float
+    interval: float
+    late: int
+    observed: float
+    score: float
+    previous: float
+    meter: list[float]
+    parts: list[tuple[str, list[float], list[float], float]]
+
+
+class Part:
+    """One detector of a series with its calibration and its latest calibrated score."""
+
+    __slots__ = ("detector", "name", "score", "tail")
+
+    def __init__(self, name: str, detector: Detector, tail: TailCalibration) -> None:
+        self.name = name
+        self.detector = detector
+        self.tail = tail
+        self.score = 0.0
+
+    def step(self, value: float, *, ready: bool, learn: bool) -> float:
+        """Score, then learn; 0 until the series is ready."""
+        raw = self.detector.score(value)
+        self.score = self.tail.score(raw) if ready else 0.0
+        if learn:
+            self.tail.learn(raw)
+            self.detector.learn(value)
+        return self.score
+
+
+class SeriesModel:
+    """Everything that is known of one series of one host. The score is that of its most surprised detector, less what their number makes likely."""
+
+    __slots__ = (
+        "interval",
+        "late",
+        "meter",
+        "name",
+        "observed",
+        "parts",
+        "previous",
+        "readings",
+        "row",
+        "score",
+        "seed",
+        "time",
+    )
+
+    def __init__(self, name: str, detectors: Sequence[str], seed: int = 0) -> None:
+        self.name = name
+        self.seed = seed
+        self.meter = Meter()
+        self.row = -1
+        self.time = -math.inf
+        self.interval = 0.0
+        self.late = 0
+        self.observed = 0.0
+        self._start(detectors)
+
+    def _start(self, detectors: Sequence[str]) -> None:
+        self.parts = [Part(name, DETECTORS[name](seed=self.seed), TailCalibration()) for name in detectors]
+        self.readings = 0
+        self.score = self.previous = 0.0
+
+    def accepts(self, time: float) -> bool:
+        """Whether a reading of this time is in order; late ones change nothing but their count."""
+        if time < self.time and self.late < LATE_MAXIMUM:
+            self.late += 1
+            return False
+        self.late = 0
+        return True
+
+    def step(self, time: float, value: float, *, warmup: int, learn: bool) -> None:
+        """Score, then learn, one accepted reading."""
+        if time > self.time > -math.inf:
+            rate = 1.0 / min(self.readings + 1.0, INTERVAL_MEMORY)
+            self.interval += rate * (time - self.time - self.interval)
+        self.time = time
+        self.observed = value
+        counting = self.meter.counting
+        modelled = self.meter.read(time, value)
+        if counting != self.meter.counting:
+            self._start([part.name for part in self.parts])
+        if modelled is None:
+            return
+        self.observed = modelled = min(max(modelled, -VALUE_MAXIMUM), VALUE_MAXIMUM)
+        ready = self.readings >= warmup
+        best = 0.0
+        for part in self.parts:
+            best = max(best, part.step(modelled, ready=ready, learn=learn))
+        self.previous = self.score
+        self.score = best
+        if learn:
+            self.readings += 1
+
+    def effective(self, time: float, row: int) -> float:
+        """The score as it counts at `time`: a reading that is not of this row must be confirmed by the one before it, and fades."""
+        if self.row == row:
+            return self.score
+        score = min(self.score, self.previous)
+        intervals = (time - self.time) / self.interval if self.interval > 0.0 else 0.0
+        return score if intervals <= FRESH_INTERVALS else score * 0.5 ** min(intervals - FRESH_INTERVALS, 64.0)
+
+    def part_score(self, detector: str) -> float:
+        """The latest calibrated score of one detector; 0 if it does not watch this series."""
+        return next((part.score for part in self.parts if part.name == detector), 0.0)
+
+    def evidence(self) -> SeriesEvidence:
+        """What was seen against what was expected, by the most surprised detector."""
+        part = max(self.parts, key=lambda part: part.score)
+        band, width = part.detector.band(), part.tail.threshold()
+        return SeriesEvidence(
+            series=self.name,
+            observed=self.observed,
+            expected=band.centre,
+            low=band.centre - width * band.scale,
+            high=band.centre + width * band.scale,
+            score=min(self.score, SCORE_MAXIMUM),
+        )
+
+    def state(self) -> SeriesState:
+        """Everything, as plain numbers."""
+        return SeriesState(
+            self.name,
+            self.readings,
+            self.row,
+            self.time,
+            self.interval,
+            self.late,
+            self.observed,
+            self.score,
+            self.previous,
+            self.meter.numbers(),
+            [(part.name, part.detector.numbers(), part.tail.numbers(), part.score) for part in self.parts],
+        )
+
+    @classmethod
+    def restore(cls, state: SeriesState, detectors: Sequence[str], seed: int = 0) -> "SeriesModel":
+        """A series with this state; a detector that was not saved starts empty, one that is no longer wanted is dropped."""
+        series = cls(state.name, detectors, seed)
+        series.readings, series.row, series.time, series.interval = (
+            state.readings,
+            state.row,
+            state.time,
+            state.interval,
+        )
+        series.late, series.observed, series.score, series.previous = (
+            state.late,
+            state.observed,
+            state.score,
+            state.previous,
+        )
+        series.meter = Meter.restore(state.meter)
+        saved = {part[0]: part for part in state.parts}
+        for part in series.parts:
+            if part.name in saved:
+                _, numbers, tail, score = saved[part.name]
+                part.detector = DETECTORS[part.name].restore(numbers, seed=seed)
+                part.tail = TailCalibration.restore(tail)
+                part.score = score
+        return series

@@ -1,0 +1,130 @@
+"""All hosts of one partition of the samples topic, as numbered rows."""
+
+from collections.abc import Sequence
+
+from detectors.host import HostModel, Refusals
+from detectors.samples import Sample
+from detectors.settings import DetectorSettings
+from detectors.signals import HostStatus, Signal
+
+
+class Shard:
+    """Rows of hosts, numbered by first appearance.
+
+    The same samples in the same order give the same rows, byte for byte, and the same signals; samples that were applied before change
+    nothing, so a saved row may be older than the samples that are replayed onto it.
+
+    Parameters:
+        partition: Of the samples topic; part of the signals' identity.
+        settings: See DetectorSettings.
+        seed: For detectors that use randomness.
+
+    Example:
+        >>> from detectors.samples import MetricSample, Source
+        >>> shard = Shard(0, DetectorSettings(), seed=1)
+        >>> shard.apply([(7, MetricSample("web-1", 100.0, {"cpu": 12.0}, Source("metrics", 0, 3)))])
+        []
+        >>> shard.take_dirty(), shard.rows, shard.roster(101.0)[0].state.value
+        ({0: 7}, 1, 'young')
+    """
+
+    def __init__(self, partition: int, settings: DetectorSettings, seed: int = 0) -> None:
+        self.partition = partition
+        self.settings = settings
+        self.seed = seed
+        self.refusals = Refusals()
+        self._hosts: list[HostModel] = []
+        self._rows: dict[str, int] = {}
+        self._dirty: dict[int, int] = {}
+        self._paused: set[str] = set()
+        self._next_offset = 0
+        self._seen: list[
+            tuple[int, float]
+        ] = []  # per row: last applied offset and the worker's time when it was first seen
+
+    @property
+    def rows(self) -> int:
+        """How many hosts there are."""
+        return len(self._hosts)
+
+    def apply(self, samples: Sequence[tuple[int, Sample]]) -> list[Signal]:
+        """Apply (samples-topic offset, sample) pairs in order; the signals they give, in order."""
+        signals: list[Signal] = []
+        for offset, sample in samples:
+            self._next_offset = max(self._next_offset, offset + 1)
+            row = self._row(sample.host)
+            if row is None:
+                self.refusals.hosts += 1
+                continue
+            host = self._hosts[row]
+            if host.knows(offset, sample.source):
+                self.refusals.duplicates += 1
+                continue
+            self._dirty.setdefault(row, offset)
+            signals += host.apply(offset, sample, self.refusals, paused=sample.host in self._paused)
+        return signals
+
+    def tick(self, now: float) -> list[Signal]:
+        """Raise silence for hosts that have been quiet too long by the worker's clock; call it every second or so, once caught up."""
+        signals = []
+        for row, host in enumerate(self._hosts):
+            if row == len(self._seen):
+                self._seen.append((host.applied, now))
+            applied, since = self._seen[row]
+            if applied != host.applied or now < since:
+                self._seen[row] = (host.applied, now)
+            elif (signal := host.silence(now - since)) is not None:
+                self._dirty.setdefault(row, self._next_offset)
+                signals.append(signal)
+        return signals
+
+    def roster(self, now: float) -> list[HostStatus]:
+        """One entry a host, in the order of rows."""
+        return [host.status(now) for host in self._hosts]
+
+    def pause(self, host: str) -> None:
+        """Stop learning on a host while it is in an incident. Not part of the saved state: a new owner must be told again."""
+        if len(self._paused) < self.settings.hosts_maximum:
+            self._paused.add(host)
+
+    def resume(self, host: str) -> None:
+        """Learn again."""
+        self._paused.discard(host)
+
+    def row_state(self, row: int) -> bytes:
+        """The whole state of a row."""
+        return self._hosts[row].encode()
+
+    def load_row(self, data: bytes) -> int:
+        """Take in a saved row; of two copies of a host the one with the higher applied offset stays. Its row number; RowError if unreadable."""
+        loaded = HostModel.decode(data, self.partition, self.settings, self.seed)
+        self._next_offset = max(self._next_offset, loaded.applied + 1)
+        row = self._rows.get(loaded.host)
+        if row is None:
+            row = self._add(loaded)
+        elif self._newer(loaded, self._hosts[row]):
+            self._hosts[row] = loaded
+        return row
+
+    def take_dirty(self) -> dict[int, int]:
+        """Row → oldest samples-topic offset that changed it since this was last asked; what no sample changed counts as the next offset."""
+        dirty, self._dirty = self._dirty, {}
+        return dirty
+
+    def _row(self, host: str) -> int | None:
+        row = self._rows.get(host)
+        if row is not None:
+            return row
+        if self.rows >= self.settings.hosts_maximum or not 0 < len(host) <= self.settings.name_length_maximum:
+            return None
+        return self._add(HostModel(host, self.partition, self.settings, self.seed))
+
+    def _add(self, host: HostModel) -> int:
+        row = self._rows[host.host] = len(self._hosts)
+        self._hosts.append(host)
+        return row
+
+    @staticmethod
+    def _newer(one: HostModel, other: HostModel) -> bool:
+        # At one offset the silent copy is the later one: silence is raised by the clock and ended by the next sample only.
+        return (one.applied, bool(one.silence_id)) > (other.applied, bool(other.silence_id))
