@@ -6,7 +6,8 @@ StreamError
 ├── UnreachableError     no Kafka broker answers at the bootstrap servers
 ├── TopicError           a topic exists with settings that would break a promise
 ├── AuditError           the audit log can not be written or read as it must be
-└── StateError           recovered model state can not be used
+├── StateError           recovered model state can not be used
+└── Refused              a record can not be read (in stream.wire): not a fault, it goes to the dead letter
 """
 
 

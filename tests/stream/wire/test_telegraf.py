@@ -1,0 +1,179 @@
+"""Telegraf JSON metrics: hosts, times, series names and values."""
+
+import pytest
+
+from detectors.samples import MetricSample, Source
+from stream.wire import DropReason, Reason, Refused, WireLimits
+from tests.stream.wire.records import CPU, KAFKA_TIME, NOW, changed, read, read_metric
+
+
+def test_a_documented_record_becomes_one_sample() -> None:
+    """Host in lower case and out of the series name; other tags sorted; the coordinates kept."""
+    metric = changed(CPU, tags={"host": "Web-01", "cpu": "cpu-total", "az": "a"})
+    expected = MetricSample(
+        host="web-01",
+        time=1795227599.0,
+        values={"cpu.usage_idle{az=a,cpu=cpu-total}": 82.38, "cpu.usage_user{az=a,cpu=cpu-total}": 11.4},
+        source=Source("metrics", 3, 41, 0),
+    )
+    assert expected == read_metric(metric)
+
+
+TIMES = {
+    "seconds": (1795227599, 1795227599.0),
+    "milliseconds": (1795227599146, 1795227599.146),
+    "microseconds": (1795227599146000, 1795227599.146),
+    "nanoseconds": (1795227599146000000, 1795227599.146),
+    "fractional seconds": (1795227599.146, 1795227599.146),
+    "seconds as text": ("1795227599", 1795227599.0),
+    "nanoseconds as text": ("1795227599146000000", 1795227599.146),
+    "RFC 3339": ("2026-11-21T02:19:59Z", 1795227599.0),
+    "RFC 3339 with nanoseconds": ("2026-11-21T02:19:59.146000000Z", 1795227599.146),
+    "RFC 3339 with an offset": ("2026-11-21T03:19:59+01:00", 1795227599.0),
+    "text without an offset is UTC": ("2026-11-21 02:19:59", 1795227599.0),
+    "missing: the Kafka record's": (None, KAFKA_TIME),
+}
+
+
+@pytest.mark.parametrize(("timestamp", "expected"), TIMES.values(), ids=TIMES.keys())
+def test_time_is_read_in_every_unit_of_telegraf(timestamp: object, expected: float) -> None:
+    """Whatever `json_timestamp_units` or `json_timestamp_format` says, the sample's time is in seconds."""
+    assert expected == pytest.approx(read_metric(changed(CPU, timestamp=timestamp)).time, abs=1e-6)
+
+
+HOSTS = {
+    "the host tag": ({"host": "web-01", "hostname": "other"}, b"key", "web-01", "m.v{hostname=other}"),
+    "an ECS tag": ({"host.name": "web-01"}, None, "web-01", "m.v"),
+    "a node tag": ({"node": "WEB-01"}, b"key", "web-01", "m.v"),
+    "an instance without its port": ({"instance": "web-01.example.net:9100"}, None, "web-01.example.net", "m.v"),
+    "an instance that has no port": ({"instance": "web-01"}, None, "web-01", "m.v"),
+    "a Kubernetes node": ({"k8s.node.name": "node-7"}, None, "node-7", "m.v"),
+    "an empty host tag": ({"host": "", "hostname": "web-01"}, None, "web-01", "m.v{host=}"),
+    "the record's key": ({}, b"web-01", "web-01", "m.v"),
+    "no tags at all": (None, b"web-01", "web-01", "m.v"),
+    "the longest name": ({"host": "a" * 253}, None, "a" * 253, "m.v"),
+}
+
+
+@pytest.mark.parametrize(("tags", "key", "host", "series"), HOSTS.values(), ids=HOSTS.keys())
+def test_host_is_looked_for_in_order(tags: dict[str, str] | None, key: bytes | None, host: str, series: str) -> None:
+    """Only the tag that named the host leaves the series name."""
+    sample = read_metric(changed({"name": "m", "fields": {"v": 1}}, tags=tags), key)
+    assert (host, {series: 1.0}) == (sample.host, sample.values)
+
+
+DROPS = {
+    "null": (b"null", DropReason.NULL),
+    "NaN as Python writes it": (b"NaN", DropReason.NAN),
+    "Infinity as Python writes it": (b"-Infinity", DropReason.INFINITE),
+    "a number beyond doubles": (b"1e999", DropReason.INFINITE),
+    "an integer of 5000 digits": (b"1" * 5000, DropReason.INFINITE),
+    "an integer of 100 digits": (b"1" * 100, DropReason.OUT_OF_RANGE),
+    "a magnitude over 1e15": (b"-1.1e15", DropReason.OUT_OF_RANGE),
+    "text": (b'"active"', DropReason.TEXT),
+    "text that looks like a number": (b'"1.5"', DropReason.TEXT),
+    "an object": (b'{"a":1}', DropReason.NESTED),
+    "an array": (b"[1]", DropReason.NESTED),
+}
+
+
+@pytest.mark.parametrize(("literal", "reason"), DROPS.values(), ids=DROPS.keys())
+def test_an_unusable_value_is_counted_and_the_others_are_kept(literal: bytes, reason: DropReason) -> None:
+    """One bad value never costs the record."""
+    decoded = read("telegraf", b'{"name":"m","tags":{"host":"h"},"fields":{"bad":' + literal + b',"good":2}}')
+    (sample,) = decoded.samples
+    assert isinstance(sample, MetricSample)
+    assert ({"m.good": 2.0}, {reason: 1}) == (sample.values, decoded.dropped)
+
+
+BAD_FIELD_NAMES = {"empty": "", "long": "f" * 129, "control character": "a\x1b[31m", "right-to-left mark": "a\u202eb"}
+
+
+@pytest.mark.parametrize("field", BAD_FIELD_NAMES.values(), ids=BAD_FIELD_NAMES.keys())
+def test_a_bad_field_name_drops_that_field(field: str) -> None:
+    """A hostile field name is counted and never becomes a series."""
+    decoded = read("telegraf", changed(CPU, fields={field: 1, "good": 2}))
+    assert decoded.dropped == {DropReason.BAD_NAME: 1}
+
+
+VALUES = {
+    "true is 1": (True, 1.0),
+    "false is 0": (False, 0.0),
+    "an integer": (7, 7.0),
+    "zero": (0, 0.0),
+    "the largest magnitude": (-1e15, -1e15),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), VALUES.values(), ids=VALUES.keys())
+def test_values_become_numbers(value: object, expected: float) -> None:
+    """Booleans and integers are values like others."""
+    assert {"m.v": expected} == read_metric({"name": "m", "tags": {"host": "h"}, "fields": {"v": value}}).values
+
+
+def test_text_only_metrics_are_read_and_give_no_sample() -> None:
+    """Telegraf's default `system` input sends a metric of one text field every interval: it is no fault."""
+    decoded = read("telegraf", {"name": "system", "tags": {"host": "h"}, "fields": {"uptime_format": "1:02"}})
+    assert (decoded.samples, decoded.dropped) == ((), {DropReason.TEXT: 1})
+
+
+def test_a_batch_gives_one_sample_a_metric() -> None:
+    """Each sample of a batch knows its place in the record."""
+    batch = {"metrics": [CPU, changed(CPU, name="cpu2", tags={"host": "web-02"})]}
+    decoded = read("telegraf", batch)
+    assert [(sample.host, sample.source.index) for sample in decoded.samples] == [("web-01", 0), ("web-02", 1)]
+    assert decoded.refusal is None
+
+
+def test_a_bad_metric_of_a_batch_leaves_the_others() -> None:
+    """Good metrics keep their index; the first refusal is told, so that the record is dead-lettered as well."""
+    batch = {"metrics": [changed(CPU, tags={"host": "no host!"}), 7, CPU]}
+    decoded = read("telegraf", batch)
+    assert [sample.source.index for sample in decoded.samples] == [2]
+    assert decoded.refusal is not None
+    assert Reason.BAD_HOST is decoded.refusal.reason
+    assert decoded.refusal.detail.startswith("metrics[0]: tags.host is no host name")
+
+
+def test_a_batch_of_bad_metrics_is_refused() -> None:
+    """With nothing good in it the record is refused for the first reason."""
+    with pytest.raises(Refused) as caught:
+        read("telegraf", {"metrics": [7, changed(CPU, timestamp=0)]})
+    assert Reason.MALFORMED is caught.value.reason
+
+
+def test_series_names_are_unambiguous() -> None:
+    """A tag value can not pose as a further tag."""
+    one = read_metric(changed(CPU, fields={"v": 1}, tags={"host": "h", "a": "1,b=2"}))
+    two = read_metric(changed(CPU, fields={"v": 1}, tags={"host": "h", "a": "1", "b": "2"}))
+    assert (one.values, two.values) == ({r"cpu.v{a=1\,b\=2}": 1.0}, {"cpu.v{a=1,b=2}": 1.0})
+
+
+def test_an_endless_series_name_is_dropped() -> None:
+    """Many tags at their length limit do not add up to a huge name."""
+    tags = {"host": "h"} | {f"t{number}": "x" * 200 for number in range(3)}
+    with pytest.raises(Refused) as caught:
+        read("telegraf", changed(CPU, tags=tags))
+    assert Reason.NO_VALUES is caught.value.reason
+
+
+def test_of_duplicate_keys_the_last_counts() -> None:
+    """As in every JSON library in use; documented."""
+    value = b'{"name":"m","tags":{"host":"a","host":"b"},"fields":{"v":1,"v":2}}'
+    sample = read_metric(value)
+    assert (sample.host, sample.values) == ("b", {"m.v": 2.0})
+
+
+def test_a_byte_order_mark_and_a_newline_do_not_matter() -> None:
+    """Windows shippers write the one, Telegraf the other."""
+    value = b'\xef\xbb\xbf{"name":"m","tags":{"host":"a"},"fields":{"v":1}}\n'
+    assert read_metric(value).values == {"m.v": 1.0}
+
+
+def test_limits_are_arguments() -> None:
+    """Operators may set the time window and the size."""
+    old = changed(CPU, timestamp=NOW - 100)
+    with pytest.raises(Refused) as caught:
+        read("telegraf", old, limits=WireLimits(past_maximum_seconds=99.0))
+    assert Reason.TOO_OLD is caught.value.reason
+    assert len(read("telegraf", old, limits=WireLimits(past_maximum_seconds=101.0)).samples) == 1
