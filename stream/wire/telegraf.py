@@ -1,6 +1,7 @@
 """Telegraf's `data_format = "json"`: one metric an object, or many as `{"metrics": [...]}`."""
 
 import math
+import re
 from collections import Counter
 
 from detectors.samples import MetricSample, Source
@@ -14,7 +15,7 @@ HOST_TAGS = ("host", "host.name", "nodename", "node", "hostname", "instance", "k
 """Tags that may name the host, best first; the one used is not part of the series name."""
 
 # Keeps `{a=1,b=2}` from being both two tags and one tag of an odd value.
-ESCAPES = str.maketrans({character: "\\" + character for character in "\\,={}"})
+SPECIAL = re.compile(r"([\\,={}])")
 
 
 def decode_telegraf(arrival: Arrival) -> Decoded:
@@ -67,7 +68,7 @@ def read_name(arrival: Arrival, name: object) -> str:
     """The measurement's name."""
     if not isinstance(name, str) or not name_is_good(name, arrival.limits.name_characters_maximum):
         raise Refused(Reason.BAD_NAME, f"name is no metric name: {shown(name)}")
-    return name.translate(ESCAPES)
+    return escaped(name)
 
 
 def read_tags(arrival: Arrival, tags: object) -> dict[str, str]:
@@ -99,7 +100,7 @@ def read_host(arrival: Arrival, tags: dict[str, str]) -> tuple[str, str]:
 def series_suffix(tags: dict[str, str], host_tag: str) -> str:
     """`{key=value,...}` of all tags but the host's, sorted; empty if there are none."""
     pairs = sorted((key, value) for key, value in tags.items() if key != host_tag)
-    text = ",".join(f"{key.translate(ESCAPES)}={value.translate(ESCAPES)}" for key, value in pairs)
+    text = ",".join(f"{escaped(key)}={escaped(value)}" for key, value in pairs)
     return f"{{{text}}}" if pairs else ""
 
 
@@ -115,7 +116,7 @@ def read_fields(
     values: dict[str, float] = {}
     dropped: Counter[DropReason] = Counter()
     for field, value in fields.items():
-        series = f"{name}.{field.translate(ESCAPES)}{suffix}"
+        series = f"{name}.{escaped(field)}{suffix}"
         reading = read_value(value, limits.value_magnitude_maximum)
         if not name_is_good(field, limits.name_characters_maximum) or len(series) > limits.series_characters_maximum:
             reading = DropReason.BAD_NAME
@@ -131,18 +132,22 @@ def read_fields(
 
 def read_value(value: object, magnitude_maximum: float) -> float | DropReason:
     """A finite number, or why there is none. Booleans are 0 and 1; text stays text, also if it looks like a number."""
+    if isinstance(value, (float, int)) and -magnitude_maximum <= value <= magnitude_maximum:
+        return float(value)
     if value is None:
         return DropReason.NULL
     if isinstance(value, str):
         return DropReason.TEXT
-    if not isinstance(value, (bool, int, float)):
+    if not isinstance(value, (float, int)):
         return DropReason.NESTED
-    number = float(value)
-    if math.isnan(number):
+    if math.isnan(value):
         return DropReason.NAN
-    if math.isinf(number):
-        return DropReason.INFINITE
-    return number if abs(number) <= magnitude_maximum else DropReason.OUT_OF_RANGE
+    return DropReason.INFINITE if math.isinf(value) else DropReason.OUT_OF_RANGE
+
+
+def escaped(part: str) -> str:
+    """A part of a series name with the marks that join parts made plain."""
+    return SPECIAL.sub(r"\\\1", part) if SPECIAL.search(part) else part
 
 
 def name_is_good(name: str, characters_maximum: int) -> bool:
