@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import xmlrpc.client
-from collections import Counter
 from pathlib import Path
 from typing import cast
 
@@ -241,11 +240,6 @@ def spawns(plan: Plan) -> dict[str, tuple[int, ...]]:
     for host, pid in SPAWNED.findall(text):
         started[host] = (*started.get(host, ()), int(pid))
     return started
-
-
-def restarts(spawned: dict[str, tuple[int, ...]]) -> dict[str, int]:
-    """How many times each service was started after its first start."""
-    return dict(Counter({host: len(pids) - 1 for host, pids in spawned.items()}))
 
 
 def _ask(target: Service, method: str, path: str) -> dict[str, object] | None:

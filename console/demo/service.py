@@ -22,13 +22,13 @@ from types import FrameType
 from typing import NoReturn
 
 ADDRESS = "127.0.0.1"
-ROUNDS = 400  # hash rounds a request does under the lock: about half a millisecond
+ROUNDS = 1500  # hash rounds a request does under the lock: about a millisecond
 ROWS = 256
 LOCK_PATIENCE_SECONDS = 0.4
-LEAKS_MAXIMUM = 120  # a demo must not harm the machine it runs on
-LEAK_BYTES = 128 * 1024
+LEAKS_MAXIMUM = 60  # a demo must not harm the machine it runs on
+LEAK_BYTES = 1024 * 1024
 COMPACTION_SPIN_SECONDS = 0.03
-COMPACTION_HOLD_SECONDS = (0.2, 0.6)
+COMPACTION_HOLD_SECONDS = (0.3, 0.8)
 COMPACTION_PAUSE_SECONDS = 0.01
 
 

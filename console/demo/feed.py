@@ -1,0 +1,89 @@
+"""What the demo reads of Tidegate: the signals topic and the audit topic, folded into the story.
+
+It lives in slices: the owner polls it, and between two polls nothing of it runs. So the demo needs no thread, and
+whatever interrupts it finds it at rest.
+"""
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition  # type: ignore[import-untyped]  # ships no types
+
+from console.demo.story import Story, hear, read
+from detectors.signals import Notice
+from remediations.chain import ChainReport, Link, verify
+from remediations.records import Entry
+from stream.cloudevents import decode
+from stream.kafka import open_consumer
+from stream.settings import Settings
+
+END_SECONDS = 10.0
+
+_NOTICES: msgspec.json.Decoder[Notice] = msgspec.json.Decoder(Notice)
+
+
+class Feed:
+    """Reads both topics from their beginning and keeps the story."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._signals = TopicPartition(settings.topics.signals, 0)
+        self._audit = TopicPartition(settings.topics.audit, 0)
+        self._consumer: AIOKafkaConsumer | None = None
+        self.story = Story()
+
+    async def open(self) -> None:
+        """Connect and stand before the first record of both topics."""
+        self._consumer = await open_consumer(self._settings.kafka, client_id="tidegate-demo")
+        self._consumer.assign([self._signals, self._audit])
+
+    async def poll(self, seconds: float) -> None:
+        """Fold what arrives within `seconds`, returning at the first arrival."""
+        assert self._consumer is not None  # noqa: S101 - opened before it is polled
+        found = await self._consumer.getmany(timeout_ms=int(seconds * 1000))
+        for record in found.get(self._signals, []):
+            self._hear(record)
+        for record in found.get(self._audit, []):
+            self._read(record)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    def _hear(self, record: ConsumerRecord) -> None:
+        try:
+            notice = _NOTICES.decode(record.value or b"")
+        except msgspec.DecodeError:
+            return  # told by the engine, which reads the same topic
+        self.story = hear(self.story, notice, record.timestamp / 1000)
+
+    def _read(self, record: ConsumerRecord) -> None:
+        try:
+            event = decode(record.value)
+        except msgspec.DecodeError:
+            return  # found by the check of the chain
+        self.story = read(self.story, Entry(record.offset, record.timestamp / 1000, event.record, event.seen))
+
+
+async def verify_audit(settings: Settings) -> ChainReport:
+    """Read the whole audit topic anew from the broker and check its chain."""
+    partition = TopicPartition(settings.topics.audit, 0)
+    consumer = await open_consumer(settings.kafka, client_id="tidegate-demo")
+    links: list[Link] = []
+    try:
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        while len(links) < end:
+            found = await consumer.getmany(partition, timeout_ms=int(END_SECONDS * 1000))
+            if not found:
+                break  # fewer records than offsets: the check names the gap
+            links += [_link(record) for record in found[partition]]
+    finally:
+        await consumer.stop()
+    return verify(links)
+
+
+def _link(record: ConsumerRecord) -> Link:
+    try:
+        return Link(record.offset, record.value or b"", decode(record.value).seen)
+    except msgspec.DecodeError:
+        return Link(record.offset, record.value or b"", None)
