@@ -1,0 +1,33 @@
+"""The runner: ansible-runner in a process of its own, inside limits.
+
+    prepared = runner.prepare(request, settings)        # checked, written, nothing started
+    ... start prepared.argv with exactly prepared.environment, cwd, a pipe as stdin, stdout read line by line ...
+    said = runner.decode_line(line)                     # TaskEvent, …, TaskEvent, RunResult
+
+A process that ends without a `RunResult` leaves its outcome unknown; `recorded_results` may still know it.
+SIGTERM cancels; closing stdin ends the run too.
+"""
+
+from remediations.runner.errors import RunLineError, RunnerError, RunRefusedError
+from remediations.runner.markers import MarkerReport, closing, inspection, marker_reports
+from remediations.runner.retention import Kept, remove_old_runs
+from remediations.runner.settings import RunnerSettings
+from remediations.runner.wire import PreparedRun, decode_line
+from remediations.runner.workplace import prepare, recorded_results
+
+__all__ = [
+    "Kept",
+    "MarkerReport",
+    "PreparedRun",
+    "RunLineError",
+    "RunRefusedError",
+    "RunnerError",
+    "RunnerSettings",
+    "closing",
+    "decode_line",
+    "inspection",
+    "marker_reports",
+    "prepare",
+    "recorded_results",
+    "remove_old_runs",
+]

@@ -1,0 +1,158 @@
+"""ansible-runner's events, folded: one `TaskEvent` for each task that ended on a host, and a summary of the run."""
+
+import re
+
+import msgspec
+
+from remediations.runner.wire import Summary
+from remediations.runs import HostCounts, TaskEvent, TaskOutcome
+
+OUTCOMES = {
+    "runner_on_ok": TaskOutcome.OK,
+    "runner_on_failed": TaskOutcome.FAILED,
+    "runner_on_unreachable": TaskOutcome.UNREACHABLE,
+    "runner_on_skipped": TaskOutcome.SKIPPED,
+}
+# These run on the controller and say nothing about the target.
+CONTROLLER_ACTIONS = frozenset(
+    {
+        "ansible.builtin.assert",
+        "ansible.builtin.debug",
+        "ansible.builtin.fail",
+        "ansible.builtin.include_role",
+        "ansible.builtin.include_tasks",
+        "ansible.builtin.include_vars",
+        "ansible.builtin.meta",
+        "ansible.builtin.pause",
+        "ansible.builtin.set_fact",
+        "ansible.builtin.set_stats",
+        "ansible.builtin.validate_argument_spec",
+    },
+)
+# Their messages are written by the playbook's author; those of modules may quote anything.
+AUTHORED = frozenset({"ansible.builtin.assert", "ansible.builtin.fail", "ansible.builtin.validate_argument_spec"})
+REFUSED_KEY = "tidegate_refused"
+OWN_PREFIX = "tidegate_"
+NAME_LENGTH_MAXIMUM = 200
+COMPLAINT_LENGTH_MAXIMUM = 500
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class TaskReturn(msgspec.Struct, frozen=True):
+    """What of a task's return value is looked at."""
+
+    changed: object = False
+    msg: object = ""
+
+
+class EventData(msgspec.Struct, frozen=True):
+    """Details of an event; each kind of event sets some of them."""
+
+    play: str = ""
+    task: str = ""
+    task_action: str = ""
+    resolved_action: str = ""
+    host: str = ""
+    duration: float | None = 0.0
+    ignore_errors: bool | None = False
+    res: TaskReturn | None = None
+    processed: dict[str, int] = {}
+    ok: dict[str, int] = {}
+    changed: dict[str, int] = {}
+    failures: dict[str, int] = {}
+    dark: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    artifact_data: dict[str, object] = {}
+
+
+class RunnerEvent(msgspec.Struct, frozen=True):
+    """One event of ansible-runner."""
+
+    event: str = ""
+    stdout: str = ""
+    event_data: EventData = EventData()
+
+
+class EventFold:
+    """Takes the events of one run in their order."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._tasks = 0
+        self._touched: set[str] = set()
+        self._counts: dict[str, HostCounts] | None = None
+        self._result: dict[str, object] = {}
+        self._refused: tuple[str, ...] = ()
+        self._complaint = ""
+
+    def take(self, event: RunnerEvent) -> TaskEvent | None:
+        """The task that ended with this event, if one did."""
+        data = event.event_data
+        if event.event == "playbook_on_task_start":
+            self._tasks += 1
+        elif event.event == "playbook_on_stats":
+            self._take_statistics(data)
+        elif event.event == "error" and not self._complaint:
+            self._complaint = plain(event.stdout, COMPLAINT_LENGTH_MAXIMUM)
+        elif event.event in OUTCOMES:
+            return self._take_task(OUTCOMES[event.event], data)
+        return None
+
+    def summary(self, rc: int | None) -> Summary:
+        """The whole run, once it ended with this return code."""
+        return Summary(
+            rc=rc,
+            counts=self._counts,
+            result={key: value for key, value in self._result.items() if not key.startswith(OWN_PREFIX)},
+            refused=self._refused,
+            touched=tuple(sorted(self._touched)),
+            tasks=self._tasks,
+            complaint=self._complaint,
+        )
+
+    def _take_task(self, outcome: TaskOutcome, data: EventData) -> TaskEvent:
+        action = data.resolved_action or data.task_action
+        if outcome is TaskOutcome.OK and data.res is not None and data.res.changed is True:
+            outcome = TaskOutcome.CHANGED
+        if outcome in {TaskOutcome.OK, TaskOutcome.CHANGED} and action not in CONTROLLER_ACTIONS:
+            self._touched.add(data.host)
+        failed = outcome in {TaskOutcome.FAILED, TaskOutcome.UNREACHABLE} and not data.ignore_errors
+        if failed and (not self._complaint or action in AUTHORED):
+            self._complaint = complaint(outcome, action, data)
+        self._number += 1
+        return TaskEvent(
+            number=self._number,
+            play=plain(data.play, NAME_LENGTH_MAXIMUM),
+            task=plain(data.task, NAME_LENGTH_MAXIMUM),
+            action=plain(action, NAME_LENGTH_MAXIMUM),
+            host=data.host,
+            outcome=outcome,
+            duration_seconds=data.duration or 0.0,
+        )
+
+    def _take_statistics(self, data: EventData) -> None:
+        self._counts = {
+            host: HostCounts(
+                ok=data.ok.get(host, 0),
+                changed=data.changed.get(host, 0),
+                failed=data.failures.get(host, 0),
+                unreachable=data.dark.get(host, 0),
+                skipped=data.skipped.get(host, 0),
+            )
+            for host in sorted(set(data.processed) | set(data.dark))
+        }
+        self._result = data.artifact_data
+        refused = data.artifact_data.get(REFUSED_KEY)
+        self._refused = tuple(sorted(refused)) if isinstance(refused, dict) else ()
+
+
+def complaint(outcome: TaskOutcome, action: str, data: EventData) -> str:
+    """A failed task in words: names, and its message only where the playbook's author wrote it."""
+    said = plain(str(data.res.msg), COMPLAINT_LENGTH_MAXIMUM) if data.res is not None and action in AUTHORED else ""
+    end = f": {said}" if said else ""
+    return f"task {plain(data.task, NAME_LENGTH_MAXIMUM)!r} {outcome.value} on {data.host}{end}"
+
+
+def plain(text: str, length: int) -> str:
+    """Text on one line, without control characters, cut."""
+    return CONTROL.sub(" ", text).strip()[:length]

@@ -1,0 +1,97 @@
+"""How a run ended, from what was seen of it. Return code 0 alone proves nothing."""
+
+import enum
+
+import msgspec
+
+from remediations.runner.wire import Orders, Summary
+from remediations.runs import HostCounts, RunResult, RunStatus
+
+RESULT_BYTES_MAXIMUM = 16_384
+
+
+class Ending(enum.Enum):
+    """Why the run process stopped watching."""
+
+    ENDED = "ended"
+    DEADLINE = "deadline"
+    CANCELED = "canceled"
+    ABANDONED = "abandoned"
+
+
+def conclude(orders: Orders, ending: Ending, summary: Summary | None, alive: tuple[int, ...]) -> RunResult:
+    """The result of a run, after everything below the run process was ended but for the processes `alive`."""
+    if alive:
+        numbers = ", ".join(map(str, alive))
+        return RunResult(RunStatus.UNKNOWN, None, reason=f"processes of the run could not be ended: {numbers}")
+    match ending:
+        case Ending.DEADLINE:
+            text = f"not finished after {orders.timeout_seconds:g} s; everything it had started here was ended"
+            return RunResult(RunStatus.TIMEOUT, None, reason=text)
+        case Ending.CANCELED:
+            return RunResult(RunStatus.CANCELED, None, reason="canceled; everything it had started here was ended")
+        case Ending.ABANDONED if summary is None:
+            return RunResult(RunStatus.UNKNOWN, None, reason="its owner ended first; the run was ended with it")
+        case _ if summary is None:
+            return RunResult(RunStatus.UNKNOWN, None, reason="ansible-runner ended without a summary")
+        case _:
+            return judge(orders, summary)
+
+
+def judge(orders: Orders, summary: Summary) -> RunResult:
+    """The result of a run that went to its own end."""
+    status, reason = verdict(orders, summary)
+    result = summary.result
+    if len(msgspec.json.encode(result)) > RESULT_BYTES_MAXIMUM:
+        result = {}
+        reason = "; ".join(filter(None, (reason, f"its result is left out: over {RESULT_BYTES_MAXIMUM} bytes")))
+    return RunResult(status, summary.rc, hosts=summary.counts or {}, result=result, reason=reason)
+
+
+def verdict(orders: Orders, summary: Summary) -> tuple[RunStatus, str]:
+    """Status, and for all but success the reason."""
+    if summary.counts is None:
+        return without_statistics(summary)
+    if summary.refused:
+        return refusal(orders, summary)
+    dark = sorted(host for host, count in summary.counts.items() if count.unreachable)
+    if dark:
+        return unreachable(dark, summary)
+    problem = failure(orders, summary, summary.counts)
+    return (RunStatus.FAILED, problem) if problem else (RunStatus.SUCCESSFUL, "")
+
+
+def failure(orders: Orders, summary: Summary, counts: dict[str, HostCounts]) -> str:
+    """What failed, or nothing."""
+    if any(count.failed for count in counts.values()):
+        return summary.complaint or "a task failed"
+    if set(counts) != set(orders.hosts):
+        found, wanted = ", ".join(sorted(counts)) or "no host", ", ".join(sorted(orders.hosts))
+        return f"it ran on {found}; wanted exactly {wanted}"
+    if summary.rc != 0:
+        return summary.complaint or f"ansible-playbook returned {summary.rc}"
+    return ""
+
+
+def without_statistics(summary: Summary) -> tuple[RunStatus, str]:
+    """Ansible broke off. If it had begun no task, nothing can have happened."""
+    said = f": {summary.complaint}" if summary.complaint else ""
+    if summary.tasks == 0 and summary.rc not in {0, None}:
+        return RunStatus.FAILED, f"ansible-playbook returned {summary.rc} before any task{said}"
+    return RunStatus.UNKNOWN, f"ansible-playbook broke off with {summary.rc} after {summary.tasks} task(s){said}"
+
+
+def refusal(orders: Orders, summary: Summary) -> tuple[RunStatus, str]:
+    """Refused means no effect at all: with several hosts, that every one of them refused."""
+    refused = ", ".join(summary.refused)
+    if set(summary.refused) == set(orders.hosts):
+        return RunStatus.REFUSED, f"the marker of action {orders.action_id} exists already on {refused}"
+    return RunStatus.FAILED, f"the marker of action {orders.action_id} exists on {refused}, but not on all hosts"
+
+
+def unreachable(dark: list[str], summary: Summary) -> tuple[RunStatus, str]:
+    """Unreachable from the start means no effect; lost on the way means that nobody knows."""
+    hosts = ", ".join(dark)
+    if summary.touched:
+        return RunStatus.UNKNOWN, f"{hosts} could not be reached any more in the middle of the run"
+    return RunStatus.UNREACHABLE, f"{hosts} could not be reached"

@@ -1,0 +1,103 @@
+"""The player: the one place that calls ansible-runner. A child of the run process, which forks it."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import ansible_runner.interface  # type: ignore[import-untyped]  # has no type information
+import msgspec
+
+from remediations.runner.events import EventFold, RunnerEvent
+from remediations.runner.tree import adopt_orphans, end_descendants, end_with_parent
+from remediations.runner.wire import Line, Orders, encode_line
+
+KILL_SECONDS = 5.0
+CUT = "\n[output cut here: over {} bytes]\n"
+
+
+class Recorder:
+    """Takes ansible-runner's events: task lines to the channel, bounded output and events to the artifacts."""
+
+    def __init__(self, orders: Orders, channel: int) -> None:
+        self._channel = channel
+        self._fold = EventFold()
+        self._bytes_left = orders.output_bytes_maximum
+        self._limit = orders.output_bytes_maximum
+        self._events_left = orders.events_maximum
+        self._output = Path(orders.folder, "artifacts", orders.action_id, "stdout")
+
+    def take(self, event: dict[str, object]) -> bool:
+        """Handle one event; the answer tells ansible-runner whether to keep its file."""
+        decoded = msgspec.convert(event, RunnerEvent)
+        self._write(decoded.stdout)
+        task = self._fold.take(decoded)
+        self._events_left -= 1
+        if task is not None and self._events_left > 0:
+            self._send(Line(task=task))
+        return self._events_left > 0
+
+    def finish(self, rc: int | None) -> None:
+        """Send the summary."""
+        self._send(Line(summary=self._fold.summary(rc)))
+
+    def _write(self, text: str) -> None:
+        if not text or self._bytes_left <= 0:
+            return
+        data = f"{text}\n".encode(errors="replace")
+        kept = data[: self._bytes_left]
+        self._bytes_left -= len(data)
+        if self._bytes_left <= 0:
+            kept += CUT.format(self._limit).encode()
+        with os.fdopen(os.open(self._output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
+            file.write(kept)
+
+    def _send(self, line: Line) -> None:
+        data = encode_line(line)
+        while data:
+            data = data[os.write(self._channel, data) :]
+
+
+def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
+    """Run the playbook and leave with status 0; the summary is then in the channel."""
+    signal.signal(signal.SIGTERM, end_everything)
+    adopt_orphans()
+    end_with_parent(keeper, signal.SIGTERM)
+    redirect(Path(orders.folder, "runner.log"))
+    recorder = Recorder(orders, channel)
+    run = ansible_runner.interface.run(
+        private_data_dir=orders.folder,
+        ident=orders.action_id,
+        playbook=orders.playbook,
+        inventory=str(Path(orders.folder, "inventory", "hosts.json")),
+        cmdline="--check" if orders.check else None,
+        event_handler=recorder.take,
+        cancel_callback=never,
+        suppress_env_files=True,  # the files are written already; keyword arguments would be dropped in silence
+        fact_cache_type="memory",
+        quiet=True,
+    )
+    recorder.finish(run.rc)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def never() -> bool:
+    """The run process cancels by ending everything; without a callback ansible-runner would take over the signals."""
+    return False
+
+
+def end_everything(_number: int, _frame: object) -> None:
+    """The run process died: nothing may outlive it."""
+    end_descendants(KILL_SECONDS)
+    os._exit(1)
+
+
+def redirect(log: Path) -> None:
+    """Detach from the run process's pipes: stdin ends at once, output goes to the log."""
+    log.touch(mode=0o600)
+    silence = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for source, descriptor in ((silence, 0), (output, 1), (output, 2)):
+        os.dup2(source, descriptor)

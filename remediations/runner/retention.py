@@ -1,0 +1,45 @@
+"""Old runs are removed by age and by the size of all, oldest first; runs that are not finished stay."""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """How much is kept. The age counts from the last change of a run's folder, in seconds."""
+
+    age_seconds: float = 30 * 86_400.0
+    bytes_maximum: int = 2_000_000_000
+
+
+class StoredRun(msgspec.Struct, frozen=True):
+    """One action's folder."""
+
+    path: str
+    changed: float
+    size: int
+
+
+def remove_old_runs(folder: Path, kept: Kept, now: float, unfinished: Collection[str] = ()) -> tuple[str, ...]:
+    """Remove what exceeds `kept` at `now` (epoch seconds), but nothing of the `unfinished` actions; the removed ids."""
+    runs = sorted(
+        (stored(path) for path in folder.iterdir() if path.is_dir() and path.name not in unfinished),
+        key=lambda run: run.changed,
+    )
+    size = sum(run.size for run in runs)
+    removed: list[str] = []
+    for run in runs:
+        if now - run.changed <= kept.age_seconds and size <= kept.bytes_maximum:
+            break
+        shutil.rmtree(run.path)
+        size -= run.size
+        removed.append(Path(run.path).name)
+    return tuple(removed)
+
+
+def stored(path: Path) -> StoredRun:
+    """Size and last change of one action's folder."""
+    states = [path.lstat(), *(file.lstat() for file in path.rglob("*"))]
+    return StoredRun(str(path), max(state.st_mtime for state in states), sum(state.st_size for state in states))

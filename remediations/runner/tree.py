@@ -1,0 +1,65 @@
+"""Processes that end with their owner.
+
+Ansible's workers start sessions of their own, so that no signal to a process group reaches them all. On Linux the run
+process and its player adopt orphans (PR_SET_CHILD_SUBREAPER): whatever they started stays below them in the process
+table until it is dead, however often it forked or changed its session.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+POLL_SECONDS = 0.01
+
+
+def adopt_orphans() -> None:
+    """From here on descendants whose parent died become children of this process."""
+    control(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent(parent: int, number: signal.Signals) -> None:
+    """This process gets the signal when its parent, which must be single-threaded, ends; also when it ended already."""
+    control(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def control(option: int, value: int) -> None:
+    """Call prctl, where there is one."""
+    if not sys.platform.startswith("linux"):
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({option}, {value}): {os.strerror(code)}")
+
+
+def end_descendants(seconds: float) -> tuple[int, ...]:
+    """Kill everything below this process and wait until it is gone; ids of what is still there after so many seconds.
+
+    SIGKILL without warning: a playbook that is asked to stop could still run its rescue section.
+    """
+    limit = time.monotonic() + seconds
+    while True:
+        reap()
+        alive = psutil.Process().children(recursive=True)
+        if not alive or time.monotonic() > limit:
+            return tuple(process.pid for process in alive)
+        for process in alive:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                process.kill()
+        time.sleep(POLL_SECONDS)
+
+
+def reap() -> None:
+    """Collect children that have ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue

@@ -1,0 +1,161 @@
+"""The private folder of one run, and the environment it gets.
+
+<folder>/<action id>/<playbook>-1/     0700, made for this run alone
+    orders.json                        what the run process is told
+    ansible.cfg                        empty; used when the playbook folder has none of its own
+    inventory/hosts.json, env/         inputs and variables, removed when the run has ended
+    artifacts/<action id>/             stdout, job_events/, rc, status
+    result.json                        the end of the run, as it was reported
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+
+from remediations.runner.errors import RunRefusedError
+from remediations.runner.requests import check, unsafe
+from remediations.runner.settings import RunnerSettings
+from remediations.runner.wire import ENCODER, Orders, PreparedRun
+from remediations.runs import RunRequest, RunResult, Target
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SECRETS = ("env", "inventory", "tmp", "ansible", "cp")
+RUNNER_SETTINGS = {"suppress_output_file": True, "suppress_ansible_output": True, "pexpect_timeout": 1}
+# A unix socket's path has at most 107 bytes; ssh adds a name of up to 28 to the folder's.
+CONTROL_PATH_LENGTH_MAXIMUM = 78
+
+
+def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
+    """Check a request and write all that its run needs. Raises `RunRefusedError`, before anything is written."""
+    check(request, settings)
+    Path(settings.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_space(settings)
+    folder = new_folder(Path(settings.folder) / request.action_id, Path(request.playbook).stem)
+    environment = built_environment(folder, settings)
+    orders = Orders(
+        action_id=request.action_id,
+        hosts=tuple(target.name for target in request.targets),
+        playbook=str(Path(request.playbook).resolve()),
+        folder=str(folder),
+        timeout_seconds=request.timeout_seconds,
+        check=request.check,
+        environment=environment,
+        output_bytes_maximum=settings.output_bytes_maximum,
+        events_maximum=settings.events_maximum,
+    )
+    write(folder / "inventory" / "hosts.json", inventory(request.targets, settings))
+    write(folder / "env" / "extravars", extra_variables(request))
+    write(folder / "env" / "settings", RUNNER_SETTINGS)
+    write(folder / "orders.json", orders)
+    (folder / "ansible.cfg").touch(mode=0o600)
+    argv = (sys.executable, "-I", "-m", "remediations.runner.process", str(folder / "orders.json"))
+    return PreparedRun(argv=argv, environment=environment, cwd=str(folder))
+
+
+def check_space(settings: RunnerSettings) -> None:
+    """A run that can not write down what it does is not begun."""
+    free = shutil.disk_usage(settings.folder).free
+    if free < settings.free_bytes_minimum:
+        raise RunRefusedError("free space of the run folder", free, f"at least {settings.free_bytes_minimum} bytes")
+
+
+def new_folder(action: Path, playbook: str) -> Path:
+    """A folder that no run had before: files of an earlier run would be read by this one."""
+    action.mkdir(mode=0o700, exist_ok=True)
+    number = 1
+    while True:
+        folder = action / f"{playbook}-{number}"
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+            continue
+        for name in ("inventory", "env", "tmp", "ansible", "cp"):
+            (folder / name).mkdir(mode=0o700)
+        return folder
+
+
+def inventory(targets: tuple[Target, ...], settings: RunnerSettings) -> dict[str, object]:
+    """Exactly the resolved hosts with their variables, all text plain."""
+    hosts = {
+        target.name: unsafe({"tidegate_marker_folder": settings.marker_folder} | target.variables) for target in targets
+    }
+    return {"all": {"hosts": hosts}}
+
+
+def extra_variables(request: RunRequest) -> object:
+    """The inputs, and what the marker role needs."""
+    own = {
+        "tidegate_action_id": request.action_id,
+        "tidegate_incident_id": request.incident_id,
+        "tidegate_attempt": request.attempt,
+    }
+    return unsafe(dict(request.inputs) | own)
+
+
+def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
+    """Everything that a run sees of the environment. Fixed values win over `ansible.cfg` of the playbook folder."""
+    playbooks = Path(settings.playbooks)
+    own_configuration = playbooks / "ansible.cfg"
+    return {
+        **settings.environment,
+        "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
+        "HOME": settings.home,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": str(folder / "tmp"),
+        "ANSIBLE_CONFIG": str(own_configuration if own_configuration.is_file() else folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_ROLES_PATH": str(playbooks / "roles"),
+        "ANSIBLE_COLLECTIONS_PATH": settings.collections or str(playbooks / "collections"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_SSH_RETRIES": "0",  # a retried ssh command may run twice
+        **connection_sharing(folder),
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",  # of all inventory plugins the only one without programs and patterns
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+        "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+        "ANSIBLE_INJECT_FACT_VARS": "False",
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_NOCOWS": "True",
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "MAX_EVENT_RES": "65536",  # of ansible-runner: characters of one task's result in its event
+    }
+
+
+def connection_sharing(folder: Path) -> dict[str, str]:
+    """One ssh connection a host for all tasks, if the folder's path leaves room for its socket."""
+    sockets = str(folder / "cp")
+    if len(sockets) > CONTROL_PATH_LENGTH_MAXIMUM:
+        return {"ANSIBLE_SSH_ARGS": "-C"}
+    return {"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}
+
+
+def write(path: Path, value: object) -> None:
+    """Write JSON that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_bytes(ENCODER.encode(value))
+
+
+def clear(folder: Path) -> None:
+    """Remove what may hold secrets; what the run said and how it ended stays."""
+    for name in SECRETS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def record(folder: Path, result: RunResult) -> None:
+    """Keep the result next to the artifacts, whole or not at all."""
+    part = folder / "result.json.part"
+    write(part, result)
+    part.rename(folder / "result.json")
+
+
+def recorded_results(request: RunRequest, settings: RunnerSettings) -> tuple[RunResult, ...]:
+    """Results of earlier runs of this request on this machine, oldest first; a run that was cut off has left none."""
+    playbook = Path(request.playbook).stem
+    folders = (Path(settings.folder) / request.action_id).glob(f"{playbook}-*/result.json")
+    files = sorted(folders, key=lambda file: int(file.parent.name.removeprefix(f"{playbook}-")))
+    return tuple(msgspec.json.decode(file.read_bytes(), type=RunResult) for file in files)
