@@ -7,8 +7,11 @@ import msgspec
 
 from detectors.signals import SignalKind
 
+WINDOW_MAXIMUM_SECONDS = 604_800.0  # a week: past starts are remembered for that long
+
 type Scalar = str | int | float | bool
 type Seconds = Annotated[float, msgspec.Meta(ge=0)]
+type WindowSeconds = Annotated[float, msgspec.Meta(ge=0, le=WINDOW_MAXIMUM_SECONDS)]
 type Count = Annotated[int, msgspec.Meta(ge=0)]
 type Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
@@ -41,7 +44,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule. The first rule of the file that matches a signal is the one that answers it.
 
     `cooldown_seconds` counts from the end of the last run on the same host, whatever its outcome;
-    `attempts_maximum` is per incident.
+    `attempts_maximum` is per incident. `inputs` are constants for the playbook's declared inputs and win over the
+    sidecar's sources; without `verification` the sidecar's own holds.
     """
 
     name: Name
@@ -51,22 +55,24 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs: dict[str, Scalar] = {}
     cooldown_seconds: Seconds = 900.0
     attempts_maximum: Count = 1
-    verification: Verification = Verification()
+    verification: Verification | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits over all rules.
 
-    A limit of 0 allows nothing. `samples_minimum` is the maturity of a host's model in samples;
+    A limit of 0 allows nothing. `roster_age_maximum_seconds` is how old detect's last word on a host may be;
+    `samples_minimum` is the maturity of a host's model in samples;
     `group_concurrency_maximum` counts unfinished runs in each inventory group of the host;
     at most `starts_maximum` runs start in any `starts_window_seconds`.
     """
 
     event_age_maximum_seconds: Seconds = 300.0
+    roster_age_maximum_seconds: Seconds = 180.0
     samples_minimum: Count = 300
     group_concurrency_maximum: Count = 1
     starts_maximum: Count = 10
-    starts_window_seconds: Seconds = 3600.0
+    starts_window_seconds: WindowSeconds = 3600.0
     protected_hosts: tuple[str, ...] = ()
 
 

@@ -1,0 +1,222 @@
+"""Incident → decision: the first rule that matches answers, and every gate has its say.
+
+A decision rests on its arguments alone, so it can be recomputed from the log, the policy and the inventory it names.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from detectors.signals import HostState, HostStatus
+from remediations import inputs
+from remediations.gates import GATES, GateContext, ask
+from remediations.identities import action_id
+from remediations.incidents import Incident
+from remediations.inventory import Inventory
+from remediations.ledger import Ledger
+from remediations.playbooks import Playbook
+from remediations.policies import Policy, Rule, RuleMode, Scalar, Verification
+from remediations.records import ClaimLimits, DecisionMade, GateResult, Verdict
+from remediations.runs import RunRequest, Target
+
+LOOK_AGAIN_SECONDS = 30.0  # what a gate waits for may happen outside of the log: an inventory, a roster, another policy
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A decision and, if its verdict is RUN, what to claim and what to run.
+
+    `next_time` (epoch seconds) is when time alone may change the answer, 0 if time alone will not.
+    """
+
+    record: DecisionMade
+    next_time: float = 0.0
+    limits: ClaimLimits | None = None
+    request: RunRequest | None = None
+    verification: Verification | None = None
+
+
+def decide(
+    incident: Incident,
+    policy: Policy,
+    ledger: Ledger,
+    roster: Mapping[str, HostStatus],
+    inventory: Inventory,
+    playbooks: Mapping[str, Playbook],
+    now: float,
+) -> Decision:
+    """Weigh what may be done about an incident at `now` (epoch seconds)."""
+    rule = first_match(policy, incident, inventory)
+    if rule is None:
+        return Decision(record=_no_rule(incident))
+    playbook, target = playbooks.get(rule.playbook), inventory.resolve(incident.host)
+    plan = _plan(incident, rule, playbook, target, ledger.next_attempt(incident.incident_id))
+    limits = claim_limits(policy, rule, inventory.groups_of(incident.host))
+    facts = ledger.facts(incident.incident_id, incident.host, limits, now)
+    status = roster.get(incident.host)
+    context = GateContext(
+        **msgspec.structs.asdict(facts),
+        host=incident.host,
+        rule=rule,
+        policy=policy.limits,
+        evidence_time=_evidence_time(incident, status),
+        status=status,
+        target=target,
+        groups=limits.groups,
+        playbook=playbook,
+        input_problem=plan.problem,
+    )
+    return _conclude(incident, rule, plan, limits, ask(GATES, context))
+
+
+def first_match(policy: Policy, incident: Incident, inventory: Inventory) -> Rule | None:
+    """Give the first rule that matches a raised signal of the incident; once all cleared, the one that opened it."""
+    signals = tuple(incident.raised.values()) or (incident.signal,)
+    groups = set(inventory.groups_of(incident.host))
+    for rule in policy.rules:
+        match = rule.match
+        everywhere = not match.hosts and not match.groups
+        if not everywhere and incident.host not in match.hosts and not groups & set(match.groups):
+            continue
+        if any(signal.kind in match.kinds and signal.score >= match.score_minimum for signal in signals):
+            return rule
+    return None
+
+
+def claim_limits(policy: Policy, rule: Rule, groups: tuple[str, ...]) -> ClaimLimits:
+    """Give the limits that a claim carries, so that every reader of the log judges it alike."""
+    return ClaimLimits(
+        cooldown_seconds=rule.cooldown_seconds,
+        attempts_maximum=rule.attempts_maximum,
+        groups=groups,
+        group_concurrency_maximum=policy.limits.group_concurrency_maximum,
+        starts_maximum=policy.limits.starts_maximum,
+        starts_window_seconds=policy.limits.starts_window_seconds,
+    )
+
+
+def differs(record: DecisionMade, last: DecisionMade | None) -> bool:
+    """Tell whether a decision says something new: only then is it worth a record.
+
+    A RUN for an action that is decided already is not new: it is the same permission, and may be claimed.
+    """
+    return last is None or _essence(record) != _essence(last)
+
+
+def look_again_time(decision: Decision, now: float) -> float:
+    """Give the latest time (epoch seconds) at which to decide again when nothing else happens before."""
+    soon = now + LOOK_AGAIN_SECONDS
+    return min(decision.next_time, soon) if decision.next_time > now else soon
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """The run that a rule asks for, as far as it can be worked out."""
+
+    attempt: int
+    action_id: str = ""
+    digest: str = ""
+    inputs: dict[str, Scalar] = {}
+    problem: str = ""
+    playbook: Playbook | None = None
+    target: Target | None = None
+
+
+def _plan(incident: Incident, rule: Rule, playbook: Playbook | None, target: Target | None, attempt: int) -> _Plan:
+    if playbook is None or target is None:
+        return _Plan(attempt=attempt, digest="" if playbook is None else playbook.digest)
+    fields = {"incident_id": incident.incident_id, "host": incident.host}
+    resolved = inputs.resolve(playbook, rule.inputs, target, fields)
+    if resolved.problem:
+        return _Plan(attempt=attempt, digest=playbook.digest, problem=resolved.problem)
+    action = action_id(incident.incident_id, playbook.name, playbook.digest, resolved.values, attempt)
+    return _Plan(
+        attempt=attempt,
+        action_id=action,
+        digest=playbook.digest,
+        inputs=resolved.values | dict.fromkeys(inputs.names_action(playbook), action),
+        playbook=playbook,
+        target=target,
+    )
+
+
+def _conclude(
+    incident: Incident, rule: Rule, plan: _Plan, limits: ClaimLimits, gates: tuple[GateResult, ...]
+) -> Decision:
+    last = gates[-1]
+    verdict = _verdict(rule, allowed=last.passed)
+    record = DecisionMade(
+        incident_id=incident.incident_id,
+        host=incident.host,
+        rule=rule.name,
+        mode=rule.mode,
+        playbook=rule.playbook,
+        attempt=plan.attempt,
+        action_id=plan.action_id,
+        verdict=verdict,
+        reason=_reason(verdict, last),
+        gates=gates,
+        playbook_digest=plan.digest,
+        inputs=plan.inputs,
+    )
+    if verdict is not Verdict.RUN or plan.playbook is None or plan.target is None:
+        return Decision(record=record, next_time=last.next_time)
+    return Decision(
+        record=record,
+        limits=limits,
+        request=_request(incident, plan, plan.playbook, plan.target),
+        verification=rule.verification or plan.playbook.sidecar.verification,
+    )
+
+
+def _request(incident: Incident, plan: _Plan, playbook: Playbook, target: Target) -> RunRequest:
+    return RunRequest(
+        action_id=plan.action_id,
+        incident_id=incident.incident_id,
+        attempt=plan.attempt,
+        playbook=playbook.path,
+        targets=(target,),
+        inputs=plan.inputs,
+        timeout_seconds=playbook.sidecar.timeout_seconds,
+    )
+
+
+def _verdict(rule: Rule, *, allowed: bool) -> Verdict:
+    if rule.mode is RuleMode.OBSERVE:
+        return Verdict.OBSERVE
+    return Verdict.RUN if allowed else Verdict.DENY
+
+
+def _reason(verdict: Verdict, last: GateResult) -> str:
+    """Say why; a rule that only observes names the gate that would have denied, so that it can be judged by its record."""
+    if not last.passed:
+        return last.reason
+    return "would_run" if verdict is Verdict.OBSERVE else "all_gates_passed"
+
+
+def _no_rule(incident: Incident) -> DecisionMade:
+    return DecisionMade(
+        incident_id=incident.incident_id,
+        host=incident.host,
+        rule="",
+        mode=RuleMode.OBSERVE,
+        playbook="",
+        attempt=0,
+        action_id="",
+        verdict=Verdict.DENY,
+        reason="no_rule",
+        gates=(),
+    )
+
+
+def _evidence_time(incident: Incident, status: HostStatus | None) -> float:
+    """Give the event time of the newest evidence: the signals themselves, or a roster that still says so."""
+    times = [signal.time for signal in incident.raised.values()] or [incident.signal.time]
+    if status is not None and status.state is HostState.ANOMALOUS:
+        times.append(status.last_sample_time)
+    if status is not None and status.state is HostState.SILENT:
+        times.append(status.time)
+    return max(times)
+
+
+def _essence(record: DecisionMade) -> tuple[str, str, str, str]:
+    action = record.action_id if record.verdict is Verdict.RUN else ""
+    return record.verdict.value, record.reason, record.rule, action

@@ -1,0 +1,267 @@
+"""The gates: what must hold before a playbook may run.
+
+Each is one small function of one frozen context; `GATES` is the order in which they are asked and the first that denies
+ends it. What cannot be evaluated denies. `CLAIM_GATES` rest on the log alone, so the ledger asks the very same
+functions whether a claim is valid: no engine, however slow or however many, gets past them.
+
+At a limit: a count may reach its limit and not pass it; a time is over exactly at its end; a limit of 0 allows nothing,
+but a cooldown of 0 seconds is none.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from detectors.signals import HostState, HostStatus
+from remediations.playbooks import Playbook
+from remediations.policies import WINDOW_MAXIMUM_SECONDS, Limits, Rule, RuleMode
+from remediations.records import ClaimLimits, GateResult
+from remediations.runs import Target
+
+EXACT_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
+
+
+class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log says of a host and its incident at `now` (epoch seconds), as far as limits need it.
+
+    `raised` counts the signals of the open incident that are raised still, 0 when it is closed. `lock_holder` is the
+    unfinished action of the host, `unverified` a run of the incident whose help is not judged yet (empty if none).
+    `attempts` counts the incident's executed runs, `running` the unfinished runs of each group in the limits. `starts`
+    are the times of past starts in order, `pending` counts claims that have not started.
+    """
+
+    now: float
+    limits: ClaimLimits
+    raised: int
+    needs_human: str
+    lock_holder: str
+    unverified: str
+    last_run_end: float | None
+    attempts: int
+    running: dict[str, int]
+    starts: tuple[float, ...]
+    pending: int
+
+
+class GateContext(LogFacts, frozen=True, kw_only=True):
+    """All that the gates look at for one host and one rule.
+
+    `evidence_time` is the event time of the newest evidence of the trouble. `status` is the host's roster entry,
+    `target` its entry in the inventory, `playbook` that of the catalogue, each None if there is none. `input_problem`
+    says why an input has no value, empty if all have.
+    """
+
+    host: str
+    rule: Rule
+    policy: Limits
+    evidence_time: float
+    status: HostStatus | None
+    target: Target | None
+    groups: tuple[str, ...]
+    playbook: Playbook | None
+    input_problem: str
+
+
+type Gate = Callable[[GateContext], GateResult]
+type ClaimGate = Callable[[LogFacts], GateResult]
+
+
+def rule_mode(context: GateContext) -> GateResult:
+    """Let `auto` rules act and `observe` rules be weighed; `approve` waits for a human."""
+    mode = context.rule.mode
+    if mode is RuleMode.APPROVE:
+        return _deny("rule_mode", "not_yet_approved", value=mode.value, limit=RuleMode.AUTO.value)
+    return _pass("rule_mode", value=mode.value)
+
+
+def event_freshness(context: GateContext) -> GateResult:
+    """Act on what is happening now: a backlog that is read late changes models, never hosts."""
+    limit = context.policy.event_age_maximum_seconds
+    age = context.now - context.evidence_time
+    if limit == 0 or age > limit:
+        return _deny("event_freshness", "event_too_old", value=_text(age), limit=_text(limit))
+    if -age > limit:
+        return _deny("event_freshness", "event_in_future", value=_text(age), limit=_text(limit))
+    return _pass("event_freshness", value=_text(age), limit=_text(limit))
+
+
+def roster_freshness(context: GateContext) -> GateResult:
+    """Know that detect still watches the host."""
+    limit = context.policy.roster_age_maximum_seconds
+    if context.status is None:
+        return _deny("roster_freshness", "not_in_roster", limit=_text(limit))
+    age = max(0.0, context.now - context.status.time)
+    if limit == 0 or age > limit:
+        return _deny("roster_freshness", "roster_too_old", value=_text(age), limit=_text(limit))
+    return _pass("roster_freshness", value=_text(age), limit=_text(limit))
+
+
+def detector_maturity(context: GateContext) -> GateResult:
+    """Trust a model only after enough samples."""
+    status, minimum = context.status, context.policy.samples_minimum
+    if status is None:
+        return _deny("detector_maturity", "not_in_roster", limit=str(minimum))
+    if status.samples < minimum or status.state is HostState.YOUNG:
+        return _deny("detector_maturity", "model_young", value=str(status.samples), limit=str(minimum))
+    return _pass("detector_maturity", value=str(status.samples), limit=str(minimum))
+
+
+def human_needed(facts: LogFacts) -> GateResult:
+    """Keep off a host on which automation has given up."""
+    if facts.needs_human:
+        return _deny("human_needed", "needs_human", value=facts.needs_human)
+    return _pass("human_needed")
+
+
+def valid_target(context: GateContext) -> GateResult:
+    """Act on exactly one host of the inventory, never on a pattern."""
+    if EXACT_HOST.fullmatch(context.host) is None:
+        return _deny("valid_target", "host_name_refused", value=context.host, limit=EXACT_HOST.pattern)
+    if context.target is None or context.target.name != context.host:
+        return _deny("valid_target", "host_unknown", value=context.host)
+    return _pass("valid_target", value=context.host)
+
+
+def protected_hosts(context: GateContext) -> GateResult:
+    """Leave the hosts alone that the policy protects."""
+    if context.host in context.policy.protected_hosts:
+        return _deny("protected_hosts", "host_protected", value=context.host)
+    return _pass("protected_hosts", value=context.host)
+
+
+def valid_playbook(context: GateContext) -> GateResult:
+    """Run only what the catalogue holds, on hosts it is meant for, with every input known."""
+    if context.playbook is None:
+        return _deny("valid_playbook", "playbook_unknown", value=context.rule.playbook)
+    wanted = context.playbook.sidecar.targets.groups
+    if wanted and not set(wanted) & set(context.groups):
+        return _deny("valid_playbook", "host_not_targeted", value=_list(context.groups), limit=_list(wanted))
+    if context.input_problem:
+        return _deny("valid_playbook", "input_invalid", value=context.input_problem)
+    return _pass("valid_playbook", value=context.playbook.name)
+
+
+def still_raised(facts: LogFacts) -> GateResult:
+    """Leave a host alone that recovered by itself."""
+    if facts.raised < 1:
+        return _deny("still_raised", "recovered", value=str(facts.raised), limit="1")
+    return _pass("still_raised", value=str(facts.raised), limit="1")
+
+
+def target_lock(facts: LogFacts) -> GateResult:
+    """Let one run at a time touch a host; one with an unknown outcome still does."""
+    if facts.lock_holder:
+        return _deny("target_lock", "host_locked", value=facts.lock_holder)
+    return _pass("target_lock")
+
+
+def previous_verified(facts: LogFacts) -> GateResult:
+    """Wait until it is known whether the previous run helped."""
+    if facts.unverified:
+        return _deny("previous_verified", "verification_pending", value=facts.unverified)
+    return _pass("previous_verified")
+
+
+def cooldown(facts: LogFacts) -> GateResult:
+    """Give a host time after the end of its last run, whatever came of it."""
+    limit = facts.limits.cooldown_seconds
+    if facts.last_run_end is None:
+        return _pass("cooldown", limit=_text(limit))
+    elapsed = max(0.0, facts.now - facts.last_run_end)
+    over = facts.last_run_end + limit
+    if limit > 0 and facts.now < over:
+        return _deny("cooldown", "cooldown", value=_text(elapsed), limit=_text(limit), next_time=over)
+    return _pass("cooldown", value=_text(elapsed), limit=_text(limit))
+
+
+def attempts(facts: LogFacts) -> GateResult:
+    """Stop when enough was tried for one incident."""
+    done, limit = facts.attempts, facts.limits.attempts_maximum
+    if done >= limit:
+        return _deny("attempts", "attempts_exhausted", value=str(done), limit=str(limit))
+    return _pass("attempts", value=str(done), limit=str(limit))
+
+
+def group_concurrency(facts: LogFacts) -> GateResult:
+    """Keep most of a service untouched: bound the unfinished runs in each group of the host."""
+    limit = facts.limits.group_concurrency_maximum
+    if not facts.limits.groups:
+        return _deny("group_concurrency", "no_group", limit=str(limit))
+    group = max(facts.limits.groups, key=lambda name: facts.running.get(name, 0))
+    busy = facts.running.get(group, 0)
+    value = f"{busy} in {group}"
+    if busy >= limit:
+        return _deny("group_concurrency", "group_busy", value=value, limit=str(limit))
+    return _pass("group_concurrency", value=value, limit=str(limit))
+
+
+def global_rate(facts: LogFacts) -> GateResult:
+    """Bound the starts in any window of time, over all hosts and engines. A claim counts until it has started."""
+    limit, window = facts.limits.starts_maximum, facts.limits.starts_window_seconds
+    recent = [start for start in facts.starts if start + window > facts.now]
+    used = len(recent) + facts.pending
+    bound = f"{limit} in {_text(window)} s"
+    if window > WINDOW_MAXIMUM_SECONDS:
+        return _deny("global_rate", "window_too_long", value=_text(window), limit=_text(WINDOW_MAXIMUM_SECONDS))
+    if used < limit:
+        return _pass("global_rate", value=str(used), limit=bound)
+    surplus = used - limit + 1
+    next_time = recent[surplus - 1] + window if surplus <= len(recent) and limit else 0.0
+    return _deny("global_rate", "rate_exceeded", value=str(used), limit=bound, next_time=next_time)
+
+
+GATES: tuple[Gate, ...] = (
+    rule_mode,
+    event_freshness,
+    roster_freshness,
+    detector_maturity,
+    human_needed,
+    valid_target,
+    protected_hosts,
+    valid_playbook,
+    still_raised,
+    target_lock,
+    previous_verified,
+    cooldown,
+    attempts,
+    group_concurrency,
+    global_rate,
+)
+
+CLAIM_GATES: tuple[ClaimGate, ...] = (
+    human_needed,
+    still_raised,
+    target_lock,
+    previous_verified,
+    cooldown,
+    attempts,
+    group_concurrency,
+    global_rate,
+)
+
+
+def ask[Context](gates: Sequence[Callable[[Context], GateResult]], context: Context) -> tuple[GateResult, ...]:
+    """Ask the gates in order, up to and with the first that denies."""
+    results: list[GateResult] = []
+    for gate in gates:
+        results.append(gate(context))
+        if not results[-1].passed:
+            break
+    return tuple(results)
+
+
+def _pass(gate: str, *, value: str = "", limit: str = "") -> GateResult:
+    return GateResult(gate=gate, passed=True, value=value, limit=limit)
+
+
+def _deny(gate: str, reason: str, *, value: str = "", limit: str = "", next_time: float = 0.0) -> GateResult:
+    return GateResult(gate=gate, passed=False, reason=reason, value=value, limit=limit, next_time=next_time)
+
+
+def _text(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,94 @@
+"""A playbook as the engine knows it: its file, what it consists of, and the sidecar that its author wrote."""
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from remediations.policies import Name, Scalar, Verification
+
+
+class IncidentField(enum.Enum):
+    """What an incident can give to an input."""
+
+    INCIDENT_ID = "incident_id"
+    HOST = "host"
+    ACTION_ID = "action_id"
+
+
+class FromIncident(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="incident", tag_field="from"):
+    """An input that the incident gives."""
+
+    field: IncidentField
+
+
+class FromInventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="inventory", tag_field="from"):
+    """An input that is a variable of the host in the inventory."""
+
+    variable: str
+
+
+class FromConstant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="constant", tag_field="from"):
+    """An input that is always the same, unless a rule gives another."""
+
+    value: Scalar
+
+
+type InputSource = FromIncident | FromInventory | FromConstant
+
+
+class Risk(enum.Enum):
+    """How much a run can hurt."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The hosts that a playbook is meant for: members of any of `groups`, or every host of the inventory if empty."""
+
+    groups: tuple[str, ...] = ()
+
+
+class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `<name>.meta.yml` says of the playbook beside it.
+
+    `idempotent`: a second run after an unknown first one does no harm. `undo` names the playbook that takes the effect
+    back. `supports_check`: a run in check mode tells what a run would do.
+    """
+
+    description: str
+    action: Name
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+    inputs: dict[str, InputSource] = {}
+    targets: Targets = Targets()
+    idempotent: bool = False
+    undo: Name | None = None
+    risk: Risk = Risk.MEDIUM
+    supports_check: bool = False
+    verification: Verification = Verification()
+
+
+class InputSpec(msgspec.Struct, frozen=True):
+    """One input as a role's `meta/argument_specs.yml` declares it. `type` is Ansible's name of it."""
+
+    type: str = "str"
+    required: bool = False
+    default: object = None
+    choices: tuple[object, ...] | None = None
+    secret: bool = False
+
+
+class Playbook(msgspec.Struct, frozen=True):
+    """One playbook of the catalogue.
+
+    `path` is absolute; `digest` is the SHA-256 (hex) over everything a run of it may read from the playbook folder;
+    `inputs` are the inputs that its roles declare.
+    """
+
+    name: str
+    path: str
+    digest: str
+    sidecar: Sidecar
+    inputs: dict[str, InputSpec] = {}
