@@ -1,0 +1,327 @@
+"""What an operator asks, answered from the logs alone: pure projections over audit entries and roster notices.
+
+The log is folded by the engine's own `Ledger`, so an answer can not differ from what the engine did: a record that was
+ignored there, such as the claim of the slower of two engines, is shown as ignored here.
+"""
+
+import difflib
+import enum
+import sys
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from console.errors import IncidentNotFoundError
+from console.sentences import say
+from detectors.signals import HostState, HostStatus, Notice, Signal
+from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
+from remediations.ledger import Ledger
+from remediations.records import DecisionMade, EngineStarted, Entry, GateResult, Record, Verdict, VerificationOutcome
+
+ROSTER_AGE_MAXIMUM_SECONDS = 180.0  # detect repeats its roster every minute: three missed ones mean that it is down
+CLOSED_MAXIMUM = 20
+SUGGESTIONS = 5
+SHORT_ID_CHARACTERS = 8
+
+
+class Phase(enum.Enum):
+    """Where an incident stands, in an operator's words. RUN_UNKNOWN: a run may have had its effect, or not."""
+
+    NEEDS_HUMAN = "needs_human"
+    RUN_UNKNOWN = "run_unknown"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class DecisionBrief(msgspec.Struct, frozen=True):
+    """The newest decision of an incident; `gate` is the one that denied, None if all passed or none was asked."""
+
+    time: float
+    verdict: Verdict
+    reason: str
+    rule: str
+    playbook: str
+    gate: GateResult | None
+
+    @property
+    def next_time(self) -> float:
+        """When time will have cured the denial, in epoch seconds; 0 if time alone will not."""
+        return self.gate.next_time if self.gate else 0.0
+
+
+class IncidentRow(msgspec.Struct, frozen=True):
+    """One incident in a list. Times are epoch seconds by the log's clock, 0 if they have not come.
+
+    `age_seconds` counts from the opening; `attempts` counts playbook runs that may have had an effect; `outcome` is what
+    the stream showed after the last one that was judged.
+    """
+
+    incident_id: str
+    host: str
+    phase: Phase
+    kind: str
+    score: float
+    opened_time: float
+    age_seconds: float
+    attempts: int
+    reason: str = ""
+    decision: DecisionBrief | None = None
+    outcome: VerificationOutcome | None = None
+    closed_time: float = 0.0
+
+
+class HostRow(msgspec.Struct, frozen=True):
+    """One host in a list. `state` is None for a host with an open incident that the roster does not know.
+
+    `is_stale` says that detect has not spoken of the host lately: nothing is known of it now, whatever `state` says.
+    """
+
+    host: str
+    state: HostState | None
+    is_stale: bool
+    score: float
+    samples: int
+    series: int
+    partition: int
+    last_sample_time: float
+    last_sample_age_seconds: float
+    roster_age_seconds: float
+    incident_id: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One record of an incident, with its place in the log; `ignored` says why it changed nothing, empty if it did.
+
+    `seen_offset` is the last record that its writer knew of: what it was decided on.
+    """
+
+    offset: int
+    time: float
+    seen_offset: int
+    record: Record
+    ignored: str = ""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The whole story of an incident: what was seen (`signal`), and every record about it in the log's order."""
+
+    incident: IncidentRow
+    signal: Signal
+    steps: tuple[Step, ...]
+
+
+class AuditLine(msgspec.Struct, frozen=True):
+    """One audit record in one line: `type` such as `run.started`, `text` a sentence.
+
+    `record` is None if its type is unknown to this version.
+    """
+
+    offset: int
+    time: float
+    type: str
+    incident_id: str
+    host: str
+    text: str
+    record: Record | None
+
+
+def hosts(
+    notices: Iterable[Notice],
+    entries: Iterable[Entry],
+    now: float,
+    roster_age_maximum_seconds: float = ROSTER_AGE_MAXIMUM_SECONDS,
+) -> tuple[HostRow, ...]:
+    """Every host of the roster, and every other with an open incident; worst first."""
+    newest: dict[str, HostStatus] = {}
+    for notice in notices:
+        if isinstance(notice, HostStatus) and (notice.host not in newest or newest[notice.host].time <= notice.time):
+            newest[notice.host] = notice
+    open_ids = {incident.host: incident.incident_id for incident in fold(entries).open_incidents()}
+    rows = [
+        _host_row(status, open_ids.get(host, ""), now, roster_age_maximum_seconds) for host, status in newest.items()
+    ]
+    rows += [_unknown_host(host, incident_id) for host, incident_id in open_ids.items() if host not in newest]
+    return tuple(sorted(rows, key=_badness))
+
+
+def incidents(entries: Iterable[Entry], now: float, closed_maximum: int = CLOSED_MAXIMUM) -> tuple[IncidentRow, ...]:
+    """All open incidents, those that need a human first, then the newest closed ones."""
+    ledger = fold(entries)
+    rows = [_incident_row(ledger, incident, now) for incident in ledger.state.incidents.values()]
+    phases = list(Phase)
+    still_open = sorted(
+        (row for row in rows if row.phase is not Phase.CLOSED),
+        key=lambda row: (phases.index(row.phase), row.opened_time),
+    )
+    closed = sorted((row for row in rows if row.phase is Phase.CLOSED), key=lambda row: -row.closed_time)
+    return (*still_open, *closed[:closed_maximum])
+
+
+def explain(entries: Iterable[Entry], wanted: str, now: float) -> Explanation:
+    """The story of one incident, named by its id, a unique beginning of it, or its host.
+
+    A host means its open incident, else its newest one.
+
+    Raises IncidentNotFoundError.
+    """
+    ledger, steps = Ledger(closed_kept=sys.maxsize), list[Step]()
+    for entry in entries:
+        ruling = ledger.apply(entry)
+        if entry.record and _concerns(entry.record, wanted):
+            steps.append(Step(entry.offset, entry.time, entry.seen.offset, entry.record, ruling.reason))
+    incident = find_incident(ledger, wanted)
+    return Explanation(
+        incident=_incident_row(ledger, incident, now),
+        signal=incident.signal,
+        steps=tuple(step for step in steps if _incident_of(step.record) == incident.incident_id),
+    )
+
+
+def audit_lines(entries: Iterable[Entry]) -> Iterator[AuditLine]:
+    """One line for each entry, as they come."""
+    return map(audit_line, entries)
+
+
+def audit_line(entry: Entry) -> AuditLine:
+    """One entry in one line."""
+    record = entry.record
+    if record is None:
+        return AuditLine(
+            entry.offset, entry.time, "unknown", "", "", "a record of a type that this version does not know", None
+        )
+    host = "" if isinstance(record, EngineStarted) else record.host
+    kind = str(record.__struct_config__.tag)
+    return AuditLine(entry.offset, entry.time, kind, _incident_of(record), host, say(record), record)
+
+
+def fold(entries: Iterable[Entry]) -> Ledger:
+    """The ledger after these entries; it forgets no closed incident."""
+    ledger = Ledger(closed_kept=sys.maxsize)
+    for entry in entries:
+        ledger.apply(entry)
+    return ledger
+
+
+def find_incident(ledger: Ledger, wanted: str) -> Incident:
+    """The incident with this id, this unique beginning of an id, or of this host. Raises IncidentNotFoundError."""
+    known = ledger.state.incidents
+    if wanted in known:
+        return known[wanted]
+    begun = [incident for incident_id, incident in known.items() if wanted and incident_id.startswith(wanted.lower())]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        raise IncidentNotFoundError(f"incident {wanted!r} is not unique, it may be: {_named(begun)}")
+    of_host = [incident for incident in known.values() if incident.host == wanted.lower()]
+    if of_host:
+        return max(of_host, key=lambda incident: (incident.is_open, incident.opened_offset))
+    raise IncidentNotFoundError(f"no incident {wanted!r}; {_suggestion(ledger, wanted)}")
+
+
+def _suggestion(ledger: Ledger, wanted: str) -> str:
+    still_open = {incident.incident_id: incident for incident in ledger.open_incidents()}
+    if not still_open:
+        return "no incident is open (`tidegate incidents` lists the closed ones)"
+    names = {name: each for each in still_open.values() for name in (each.incident_id[: len(wanted)], each.host)}
+    near = difflib.get_close_matches(wanted, names, n=SUGGESTIONS, cutoff=0.5)
+    nearest = dict.fromkeys([names[name].incident_id for name in near] + list(still_open))
+    return f"open are: {_named([still_open[incident_id] for incident_id in nearest])}"
+
+
+def _named(found: list[Incident]) -> str:
+    names = ", ".join(f"{each.incident_id[:SHORT_ID_CHARACTERS]} ({each.host})" for each in found[:SUGGESTIONS])
+    return names + (f" and {len(found) - SUGGESTIONS} more" if len(found) > SUGGESTIONS else "")
+
+
+def _incident_of(record: Record) -> str:
+    return "" if isinstance(record, EngineStarted) else record.incident_id
+
+
+def _concerns(record: Record, wanted: str) -> bool:
+    if isinstance(record, EngineStarted):
+        return False
+    return record.incident_id.startswith(wanted.lower()) or record.host == wanted.lower()
+
+
+def _host_row(status: HostStatus, incident_id: str, now: float, roster_age_maximum_seconds: float) -> HostRow:
+    roster_age_seconds = max(0.0, now - status.time)
+    return HostRow(
+        host=status.host,
+        state=status.state,
+        is_stale=roster_age_seconds > roster_age_maximum_seconds,
+        score=status.score,
+        samples=status.samples,
+        series=status.series,
+        partition=status.partition,
+        last_sample_time=status.last_sample_time,
+        last_sample_age_seconds=now - status.last_sample_time,
+        roster_age_seconds=roster_age_seconds,
+        incident_id=incident_id,
+    )
+
+
+def _unknown_host(host: str, incident_id: str) -> HostRow:
+    return HostRow(
+        host=host,
+        state=None,
+        is_stale=True,
+        score=0.0,
+        samples=0,
+        series=0,
+        partition=-1,
+        last_sample_time=0.0,
+        last_sample_age_seconds=0.0,
+        roster_age_seconds=0.0,
+        incident_id=incident_id,
+    )
+
+
+_STATES = (HostState.ANOMALOUS, HostState.SILENT, None, HostState.YOUNG, HostState.NORMAL)
+
+
+def _badness(row: HostRow) -> tuple[bool, bool, int, float, str]:
+    well = row.state in {HostState.NORMAL, HostState.YOUNG}
+    return well and not row.incident_id, not row.is_stale and well, _STATES.index(row.state), -row.score, row.host
+
+
+def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow:
+    actions = [ledger.state.actions[action_id] for action_id in incident.actions]
+    outcomes = [action.outcome for action in actions if action.outcome]
+    return IncidentRow(
+        incident_id=incident.incident_id,
+        host=incident.host,
+        phase=_phase(incident, actions),
+        kind=incident.signal.kind.value,
+        score=incident.signal.score,
+        opened_time=incident.opened_time,
+        age_seconds=max(0.0, now - incident.opened_time),
+        attempts=sum(action.status in EXECUTED for action in actions),
+        reason=incident.reason,
+        decision=_brief(incident.decision, incident.decision_time) if incident.decision else None,
+        outcome=outcomes[-1] if outcomes else None,
+        closed_time=incident.closed_time,
+    )
+
+
+_PHASES = {
+    ActionStatus.UNKNOWN: Phase.RUN_UNKNOWN,
+    ActionStatus.CLAIMED: Phase.RUNNING,
+    ActionStatus.STARTED: Phase.RUNNING,
+    ActionStatus.FINISHED: Phase.VERIFYING,
+}
+
+
+def _phase(incident: Incident, actions: list[Action]) -> Phase:
+    if incident.status is IncidentStatus.CLOSED:
+        return Phase.CLOSED
+    if incident.status is IncidentStatus.NEEDS_HUMAN:
+        return Phase.NEEDS_HUMAN
+    statuses = {action.status for action in actions}
+    return next((phase for status, phase in _PHASES.items() if status in statuses), Phase.OPEN)
+
+
+def _brief(decision: DecisionMade, time: float) -> DecisionBrief:
+    gate = next((gate for gate in decision.gates if not gate.passed), None)
+    return DecisionBrief(time, decision.verdict, decision.reason, decision.rule, decision.playbook, gate)

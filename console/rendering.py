@@ -1,0 +1,306 @@
+"""Answers as tables and trees for a terminal. Whatever came from an event is shown as text, never as markup.
+
+State is told by words and marks, with colour on top: it can be read without seeing the colour.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from console.queries import SHORT_ID_CHARACTERS, AuditLine, Explanation, HostRow, IncidentRow, Phase, Step
+from console.sentences import ago, because, denial, number, say, span, utc
+from detectors.signals import HostState, Signal, WindowPoint
+from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
+from remediations.runs import TaskOutcome
+
+BARS = "▁▂▃▄▅▆▇█"
+SERIES_SHOWN = 8
+ID_CHARACTERS = SHORT_ID_CHARACTERS
+
+STATES = {
+    HostState.ANOMALOUS: ("▲ anomalous", "bold red"),
+    HostState.SILENT: ("✕ silent", "bold magenta"),
+    HostState.YOUNG: ("○ learning", "cyan"),
+    HostState.NORMAL: ("● normal", "green"),
+    None: ("? not in roster", "yellow"),
+}
+PHASES = {
+    Phase.NEEDS_HUMAN: ("! needs a human", "bold red"),
+    Phase.RUN_UNKNOWN: ("? run unknown", "bold magenta"),
+    Phase.RUNNING: ("» running", "bold yellow"),
+    Phase.VERIFYING: ("… verifying", "yellow"),
+    Phase.OPEN: ("▲ open", "red"),
+    Phase.CLOSED: ("✓ closed", "green"),
+}
+VERDICTS = {Verdict.RUN: "bold yellow", Verdict.OBSERVE: "cyan", Verdict.DENY: "bold red"}
+OUTCOMES = {
+    VerificationOutcome.SUCCESS: "green",
+    VerificationOutcome.INEFFECTIVE: "red",
+    VerificationOutcome.FAILED: "red",
+    VerificationOutcome.UNKNOWN: "magenta",
+}
+TASKS = {
+    TaskOutcome.OK: ("✓", "green"),
+    TaskOutcome.CHANGED: ("✎", "yellow"),
+    TaskOutcome.SKIPPED: ("-", "dim"),
+    TaskOutcome.FAILED: ("✕", "red"),
+    TaskOutcome.UNREACHABLE: ("✕", "magenta"),
+}
+
+
+def plain(words: str, style: str = "") -> Text:
+    """Text from anywhere, made fit for a terminal: markup stays letters, control characters are replaced."""
+    return Text("".join(each if each.isprintable() else "\ufffd" for each in words), style=style)
+
+
+def draw_hosts(rows: Sequence[HostRow]) -> RenderableType:
+    """The fleet as a table, in the order given, with a line that sums it up."""
+    if not rows:
+        return Text("No host has been seen yet: nothing is in the roster. Are records arriving, and is detect running?")
+    table = _table("host", "state", "score", "samples", "last sample", "partition", "incident")
+    for row in rows:
+        word, style = STATES[row.state]
+        stale = f", {span(row.roster_age_seconds)} old" if row.is_stale and row.state else ""
+        table.add_row(
+            plain(row.host, "bold"),
+            Text(word + stale, style="yellow" if stale else style),
+            Text(f"{row.score:.1f}" if row.state else "-"),
+            Text(f"{row.samples:,}" if row.state else "-"),
+            Text(_sample_age(row)),
+            Text(str(row.partition) if row.partition >= 0 else "-"),
+            plain(row.incident_id[:ID_CHARACTERS], "red"),
+        )
+    return Group(table, _fleet_line(rows))
+
+
+def draw_incidents(rows: Sequence[IncidentRow], now: float) -> RenderableType:
+    """Incidents as a table, in the order given."""
+    if not rows:
+        return Text("No incident: nothing was raised.")
+    table = _table("incident", "host", "opened", "state", "runs", "last decision", "outcome")
+    for row in rows:
+        word, style = PHASES[row.phase]
+        why = f": {row.reason}" if row.reason else ""
+        table.add_row(
+            plain(row.incident_id[:ID_CHARACTERS], "bold"),
+            plain(row.host),
+            Text(f"{utc(row.opened_time)}, {span(row.age_seconds)} ago"),
+            plain(word + why, style),
+            Text(str(row.attempts)),
+            _decision_cell(row, now),
+            Text(row.outcome.value, style=OUTCOMES[row.outcome]) if row.outcome else Text("-"),
+        )
+    return table
+
+
+def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
+    """The whole story: in a sentence, what was seen, and what was done and why, record by record."""
+    row = explanation.incident
+    word, style = PHASES[row.phase]
+    title = Text.assemble(
+        ("Incident ", "bold"), plain(row.incident_id, "bold"), " on ", plain(row.host, "bold"), ": ", (word, style)
+    )
+    opened = Text(f"opened {utc(row.opened_time)}, {ago(row.opened_time, now)}", style="dim")
+    return Group(
+        title,
+        opened,
+        Text(),
+        plain(headline(explanation, now), "bold"),
+        Text(),
+        draw_evidence(explanation.signal),
+        Text(),
+        _timeline(explanation.steps, now),
+        Text(f"as of {utc(now)}; numbers after # are audit log offsets; --json has every detail", style="dim"),
+    )
+
+
+def draw_audit_line(line: AuditLine) -> Text:
+    """One audit record as one line."""
+    return Text.assemble(
+        (f"#{line.offset:<6} {utc(line.time)}  ", "dim"),
+        (f"{line.type:<21} ", "cyan"),
+        plain(f"{line.incident_id[:ID_CHARACTERS]:<{ID_CHARACTERS}} {line.host:<16} "),
+        plain(line.text),
+    )
+
+
+def headline(explanation: Explanation, now: float) -> str:
+    """How things stand and why nothing more is done, in a sentence or two."""
+    row = explanation.incident
+    playbook = _playbook(explanation.steps)
+    match row.phase:
+        case Phase.CLOSED:
+            return f"It is over since {utc(row.closed_time)}: {because(row.reason)}. {_runs(row)}"
+        case Phase.NEEDS_HUMAN:
+            return f"A human is needed: {because(row.reason)}. Automation keeps off {row.host} until this is closed."
+        case Phase.RUN_UNKNOWN:
+            return f"Whether {playbook} had its effect is not known. The target is asked; nothing is run again blindly."
+        case Phase.RUNNING:
+            return f"{playbook} is being run on {row.host}."
+        case Phase.VERIFYING:
+            return f"{playbook} has ended. Data newer than its end will show whether it helped: waiting for it."
+        case Phase.OPEN:
+            return _why_not(row, now)
+
+
+def draw_evidence(signal: Signal) -> RenderableType:
+    """What was seen: the series to blame against what was expected, and the score over the recent window."""
+    evidence = signal.evidence
+    head = f"{signal.kind.value} at {utc(signal.time)}: score {signal.score:.1f}, threshold {signal.threshold:.1f}"
+    table = _table("series", "observed", "expected", "ordinary band", "score")
+    for each in evidence.series[:SERIES_SHOWN]:
+        table.add_row(
+            plain(each.series),
+            Text(number(each.observed), style="bold red"),
+            Text(number(each.expected)),
+            Text(f"{number(each.low)} to {number(each.high)}"),
+            Text(f"{each.score:.1f}"),
+        )
+    parts: list[RenderableType] = [Text(head, style="bold")]
+    parts += [table] if evidence.series else []
+    more = len(evidence.series) - SERIES_SHOWN
+    parts += [Text(f"and {more} more series", style="dim")] if more > 0 else []
+    parts += [Text.assemble("score  ", draw_window(evidence.window, signal.threshold))] if evidence.window else []
+    votes = ", ".join(f"{name} {score:.1f}" for name, score in sorted(evidence.votes.items()))
+    parts += [plain(f"votes: {votes}", "dim")] if votes else []
+    if evidence.partition >= 0:
+        span_text = f"samples partition {evidence.partition}, offsets {evidence.first_offset} to {evidence.last_offset}"
+        parts.append(Text(span_text, style="dim"))
+    return Group(*parts)
+
+
+def draw_window(window: Sequence[WindowPoint], threshold: float) -> Text:
+    """The scores as bars, oldest first; those at or over the threshold in red."""
+    top = max([threshold * 2, *(point.score for point in window)]) or 1.0
+    bars = Text()
+    for point in window:
+        level = round(max(0.0, point.score) / top * (len(BARS) - 1))
+        bars.append(BARS[level], style="red" if point.score >= threshold else "green")
+    return bars.append(f"  {span(window[-1].time - window[0].time)}, highest {max(p.score for p in window):.1f}", "dim")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold dim")
+    for column in columns:
+        right = column in {"score", "samples", "runs", "observed", "expected", "partition"}
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _sample_age(row: HostRow) -> str:
+    return f"{span(row.last_sample_age_seconds)} ago" if row.last_sample_time else "-"
+
+
+def _fleet_line(rows: Sequence[HostRow]) -> Text:
+    counts = {state: sum(row.state is state for row in rows) for state in STATES}
+    words = [f"{count} {STATES[state][0][2:]}" for state, count in counts.items() if count]
+    stale = sum(row.is_stale for row in rows)
+    line = Text(f"{len(rows)} hosts: " + ", ".join(words), style="dim")
+    if stale:
+        line.append(f"; {stale} not reported by detect lately: is it running?", style="yellow")
+    return line
+
+
+def _decision_cell(row: IncidentRow, now: float) -> Text:
+    decision = row.decision
+    if decision is None:
+        return Text("none yet", style="dim")
+    words = f"{decision.verdict.value}: {decision.reason}" + (f" ({decision.rule})" if decision.rule else "")
+    again = f", possible {ago(decision.next_time, now)}" if decision.next_time > now else ""
+    return plain(words + again, VERDICTS[decision.verdict])
+
+
+def _playbook(steps: Sequence[Step]) -> str:
+    """The playbook that was decided last."""
+    decisions = [step.record for step in steps if isinstance(step.record, DecisionMade)]
+    return next((each.playbook for each in reversed(decisions) if each.verdict is Verdict.RUN), "the playbook")
+
+
+def _runs(row: IncidentRow) -> str:
+    if not row.attempts:
+        return "No playbook was run."
+    times = "once" if row.attempts == 1 else f"{row.attempts} times"
+    return f"A playbook was run {times}" + (f"; the last outcome is {row.outcome.value}." if row.outcome else ".")
+
+
+def _why_not(row: IncidentRow, now: float) -> str:
+    decision = row.decision
+    if decision is None:
+        return "Nothing is run: no decision has been made yet. Is an engine running?"
+    if decision.verdict is Verdict.RUN:
+        return f"{decision.playbook} is decided and about to run."
+    why = denial(decision.gate) if decision.gate else because(decision.reason)
+    rule = f" (rule {decision.rule}, playbook {decision.playbook})" if decision.rule else ""
+    return f"Nothing is run{rule}: {why}.{_next_time(decision.gate, now)}"
+
+
+def _next_time(gate: GateResult | None, now: float) -> str:
+    if gate is None:
+        return ""
+    if not gate.next_time:
+        return " Time alone will not change that."
+    when = "since" if gate.next_time <= now else "from"
+    return f" Possible {when} {utc(gate.next_time)} on ({ago(gate.next_time, now)})."
+
+
+def _timeline(steps: Sequence[Step], now: float) -> Tree:
+    tree = Tree(Text("What happened", style="bold"), guide_style="dim")
+    branch = tree
+    for group in _grouped(steps):
+        step = group[-1]
+        if isinstance(step.record, RunProgressed):
+            _add_task(branch, step, step.record)
+            continue
+        branch = tree.add(_step_line(group))
+        if isinstance(step.record, DecisionMade):
+            _add_gates(branch, step.record.gates, now)
+    return tree
+
+
+def _grouped(steps: Iterable[Step]) -> list[list[Step]]:
+    """Steps, with decisions that only repeat the one before taken together: a denial is weighed again and again."""
+    groups: list[list[Step]] = []
+    for step in steps:
+        if groups and _essence(step) is not None and _essence(groups[-1][-1]) == _essence(step):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def _essence(step: Step) -> tuple[object, ...] | None:
+    record = step.record
+    if not isinstance(record, DecisionMade) or record.verdict is Verdict.RUN:
+        return None
+    return record.verdict, record.rule, record.reason, step.ignored
+
+
+def _step_line(group: Sequence[Step]) -> Text:
+    step, first = group[-1], group[0]
+    record = step.record
+    style = VERDICTS[record.verdict] if isinstance(record, DecisionMade) else ""
+    words = "incident opened, on the evidence above" if isinstance(record, IncidentOpened) else say(record)
+    line = Text.assemble((f"{utc(first.time)} ", "dim"), plain(words, "dim strike" if step.ignored else style))
+    if len(group) > 1:
+        line.append(f" ({len(group)} times, the last at {utc(step.time)})", style="dim")
+    if step.ignored:
+        line.append_text(plain(f" ignored: {because(step.ignored)}", "magenta"))
+    rests = f", decided on #{step.seen_offset}" if isinstance(record, DecisionMade) and step.seen_offset >= 0 else ""
+    return line.append(f" #{step.offset}{rests}", style="dim")
+
+
+def _add_gates(branch: Tree, gates: Sequence[GateResult], now: float) -> None:
+    for gate in gates:
+        if gate.passed:
+            seen = " of ".join(part for part in (gate.value, gate.limit) if part)
+            branch.add(Text.assemble(("✓ ", "green"), plain(gate.gate), plain(f"  {seen}" if seen else "", "dim")))
+        else:
+            branch.add(Text.assemble(("✕ ", "bold red"), plain(denial(gate), "red"), plain(_next_time(gate, now))))
+
+
+def _add_task(branch: Tree, step: Step, record: RunProgressed) -> None:
+    mark, style = TASKS[record.task.outcome]
+    branch.add(Text.assemble((f"{mark} ", style), plain(say(record)), (f" #{step.offset}", "dim")))

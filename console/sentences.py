@@ -1,0 +1,203 @@
+"""Logs in words: what each audit record says, what each reason means, and numbers and times as people read them.
+
+Texts may hold names and messages that came from outside: whoever prints them makes them plain (`rendering.plain`).
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from remediations.records import (
+    DecisionMade,
+    EngineStarted,
+    GateResult,
+    HumanNeeded,
+    IncidentClosed,
+    IncidentOpened,
+    IncidentUpdated,
+    Record,
+    RunClaimed,
+    RunFinished,
+    RunNotExecuted,
+    RunProgressed,
+    RunRevoked,
+    RunStarted,
+    RunUnknown,
+    RunVerified,
+    Verdict,
+)
+
+REASONS = {
+    "all_gates_passed": "every gate let it pass",
+    "would_run": "every gate let it pass, but the rule only observes",
+    "no_rule": "no rule of the policy answers this signal",
+    "not_yet_approved": "the rule wants a human to approve it first",
+    "no_event": "there is no evidence to act on",
+    "event_too_old": "the newest evidence is too old: a backlog is being read",
+    "event_in_future": "the evidence is dated in the future: a clock is wrong",
+    "not_in_roster": "detect has not reported this host",
+    "roster_too_old": "detect has not spoken of this host lately",
+    "model_young": "the host's model has not seen enough samples",
+    "needs_human": "automation has given up on this host until its incident is closed",
+    "host_name_refused": "the name is a pattern or no host name",
+    "host_unknown": "the inventory has no host of exactly this name",
+    "host_protected": "the policy protects this host",
+    "playbook_unknown": "the playbook folder has no such playbook",
+    "host_not_targeted": "the playbook is not meant for any group of this host",
+    "input_invalid": "an input of the playbook has no valid value",
+    "recovered": "the host has recovered by itself",
+    "host_locked": "another run on this host has not ended",
+    "verification_pending": "it is not known yet whether the previous run helped",
+    "cooldown": "too soon after the last run on this host",
+    "attempts_exhausted": "enough was tried for this incident",
+    "no_group": "the host is in no inventory group, so no group limit can hold",
+    "group_busy": "enough runs are under way in a group of this host",
+    "rate_exceeded": "enough runs were started lately",
+    "window_too_long": "the policy's window is longer than the log is remembered",
+    "verified": "a run helped, shown by new data",
+}
+
+UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def because(reason: str) -> str:
+    """A reason's code as words; a code that is not known, or free text, stays what it is."""
+    return REASONS.get(reason, reason)
+
+
+def utc(time: float) -> str:
+    """Epoch seconds as UTC text such as `2026-11-21 02:20:00Z`; a dash if there is no such time."""
+    try:
+        return dt.datetime.fromtimestamp(time, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ") if time > 0 else "-"
+    except (ValueError, OverflowError, OSError):
+        return f"{time:.6g}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units, such as `4m 10s`."""
+    rest = round(min(abs(seconds), 1e12)) if seconds == seconds else 0  # noqa: PLR0124 not a number is no time
+    parts: list[str] = []
+    for size, unit in UNITS:
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append(f"{count}{unit}")
+    return " ".join(part for part in parts[:2] if part[0] != "0") or "0s"
+
+
+def ago(time: float, now: float) -> str:
+    """When something was or will be, seen from now: `4m 10s ago`, `in 2h 5m`; a dash if there is no such time."""
+    if not time > 0:
+        return "-"
+    return f"in {span(time - now)}" if time > now else f"{span(now - time)} ago"
+
+
+def number(value: float) -> str:
+    """A measured value in as many digits as tell something."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"  # noqa: PLR2004 from here digits are noise
+
+
+def denial(gate: GateResult) -> str:
+    """Why a gate denied, with the value it saw and its limit."""
+    value = f" ({gate.value}, limit {gate.limit})" if gate.value and gate.limit else ""
+    value = value or (f" ({gate.value})" if gate.value else f" (limit {gate.limit})" if gate.limit else "")
+    return f"{gate.gate}: {because(gate.reason)}{value}"
+
+
+def say(record: Record) -> str:
+    """One record in one sentence."""
+    return _SAY[type(record)](record)
+
+
+def _engine_started(record: EngineStarted) -> str:
+    books = f"{len(record.playbook_digests)} playbooks"
+    return f"engine {record.engine} {record.version} started with policy {record.policy_digest[:12]} and {books}"
+
+
+def _opened(record: IncidentOpened) -> str:
+    signal = record.signal
+    blamed = "".join(
+        f"; {each.series} is {number(each.observed)}, expected {number(each.low)} to {number(each.high)}"
+        for each in signal.evidence.series[:1]
+    )
+    return f"incident opened: {signal.kind.value}, score {signal.score:.1f} (threshold {signal.threshold:.1f}){blamed}"
+
+
+def _updated(record: IncidentUpdated) -> str:
+    return f"{record.kind.value} signal {record.state.value}, score {record.score:.1f}"
+
+
+def _decided(record: DecisionMade) -> str:
+    rule = f"rule {record.rule}" if record.rule else "no rule"
+    if record.verdict is Verdict.RUN:
+        return f"decision: run {record.playbook}, attempt {record.attempt} ({rule}; {len(record.gates)} gates passed)"
+    gate = next((gate for gate in record.gates if not gate.passed), None)
+    why = denial(gate) if gate else because(record.reason)
+    if record.verdict is Verdict.OBSERVE:
+        would = f"would be denied by {why}" if gate else f"would run {record.playbook}"
+        return f"decision: only observe ({rule}): {would}"
+    return (
+        f"decision: do not run {record.playbook} ({rule}): {why}" if record.rule else f"decision: nothing to run: {why}"
+    )
+
+
+def _claimed(record: RunClaimed) -> str:
+    return f"engine {record.engine} claims the run"
+
+
+def _revoked(record: RunRevoked) -> str:
+    return f"claim taken back: {because(record.reason)}"
+
+
+def _started(record: RunStarted) -> str:
+    return f"playbook {record.playbook} starts (at most {span(record.timeout_seconds)})"
+
+
+def _progressed(record: RunProgressed) -> str:
+    task = record.task
+    return f"task {task.number}: {task.task}: {task.outcome.value} on {task.host} in {task.duration_seconds:.1f} s"
+
+
+def _finished(record: RunFinished) -> str:
+    code = "" if record.rc is None else f", rc {record.rc}"
+    why = f": {because(record.reason)}" if record.reason else ""
+    told = ", told by the marker on the target" if record.how == "marker" else ""
+    return f"playbook ended: {record.status.value}{code}{told}{why}"
+
+
+def _unknown(record: RunUnknown) -> str:
+    return f"the run's outcome is not known: {because(record.reason)}"
+
+
+def _not_executed(_record: RunNotExecuted) -> str:
+    return "the run had no effect, and its marker on the target is closed: it can have none any more"
+
+
+def _verified(record: RunVerified) -> str:
+    why = f": {because(record.reason)}" if record.reason else ""
+    return f"verification: {record.outcome.value}, score {record.score:.1f}{why}"
+
+
+def _human(record: HumanNeeded) -> str:
+    return f"a human is needed: {because(record.reason)}"
+
+
+def _closed(record: IncidentClosed) -> str:
+    return f"incident closed: {because(record.reason)}"
+
+
+_SAY: dict[type[Record], Callable[[Any], str]] = {
+    EngineStarted: _engine_started,
+    IncidentOpened: _opened,
+    IncidentUpdated: _updated,
+    DecisionMade: _decided,
+    RunClaimed: _claimed,
+    RunRevoked: _revoked,
+    RunStarted: _started,
+    RunProgressed: _progressed,
+    RunFinished: _finished,
+    RunUnknown: _unknown,
+    RunNotExecuted: _not_executed,
+    RunVerified: _verified,
+    HumanNeeded: _human,
+    IncidentClosed: _closed,
+}
