@@ -21,47 +21,49 @@ _NOTICES: msgspec.json.Decoder[Notice] = msgspec.json.Decoder(Notice)
 
 
 class Feed:
-    """Reads both topics from their beginning and keeps the story."""
+    """Reads both topics from their beginning."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._signals = TopicPartition(settings.topics.signals, 0)
         self._audit = TopicPartition(settings.topics.audit, 0)
         self._consumer: AIOKafkaConsumer | None = None
-        self.story = Story()
 
     async def open(self) -> None:
         """Connect and stand before the first record of both topics."""
         self._consumer = await open_consumer(self._settings.kafka, client_id="tidegate-demo")
         self._consumer.assign([self._signals, self._audit])
 
-    async def poll(self, seconds: float) -> None:
-        """Fold what arrives within `seconds`, returning at the first arrival."""
+    async def poll(self, story: Story, seconds: float) -> Story:
+        """The story with what arrives within `seconds`, returning at the first arrival."""
         assert self._consumer is not None  # noqa: S101 - opened before it is polled
         found = await self._consumer.getmany(timeout_ms=int(seconds * 1000))
         for record in found.get(self._signals, []):
-            self._hear(record)
+            story = _heard(story, record)
         for record in found.get(self._audit, []):
-            self._read(record)
+            story = _read(story, record)
+        return story
 
     async def close(self) -> None:
         """Disconnect."""
         if self._consumer is not None:
             await self._consumer.stop()
 
-    def _hear(self, record: ConsumerRecord) -> None:
-        try:
-            notice = _NOTICES.decode(record.value or b"")
-        except msgspec.DecodeError:
-            return  # told by the engine, which reads the same topic
-        self.story = hear(self.story, notice, record.timestamp / 1000)
 
-    def _read(self, record: ConsumerRecord) -> None:
-        try:
-            event = decode(record.value)
-        except msgspec.DecodeError:
-            return  # found by the check of the chain
-        self.story = read(self.story, Entry(record.offset, record.timestamp / 1000, event.record, event.seen))
+def _heard(story: Story, record: ConsumerRecord) -> Story:
+    try:
+        notice = _NOTICES.decode(record.value or b"")
+    except msgspec.DecodeError:
+        return story  # told by the engine, which reads the same topic
+    return hear(story, notice, record.timestamp / 1000)
+
+
+def _read(story: Story, record: ConsumerRecord) -> Story:
+    try:
+        event = decode(record.value)
+    except msgspec.DecodeError:
+        return story  # found by the check of the chain
+    return read(story, Entry(record.offset, record.timestamp / 1000, event.record, event.seen))
 
 
 async def verify_audit(settings: Settings) -> ChainReport:

@@ -7,15 +7,14 @@ standard input ends: the fleet dies with its owner, however that dies.
 import http.client
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import xmlrpc.client
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -36,8 +35,6 @@ HOSTS = {
     "api-1": "api",
     "api-2": "api",
 }
-# Below the ephemeral range of Linux: no outgoing connection takes the port of a service while it restarts.
-PORTS = range(18_000, 32_000)
 SOCKET_PATH_MAXIMUM = 100  # the kernel's limit is 108 bytes on Linux, 104 elsewhere
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -115,8 +112,8 @@ class ServiceProcess(msgspec.Struct, frozen=True):
     pid: int
 
 
-def plan_fleet(folder: Path, seed: int) -> Plan:
-    """Plan the fleet in `folder` on free ports; `seed` chooses where the search for ports begins.
+def plan_fleet(folder: Path, ports: Sequence[int]) -> Plan:
+    """Plan the fleet in `folder`, a port of loopback for each of `HOSTS`.
 
     Raises FleetError when the folder's path is too long for a Unix socket or holds a character supervisord expands.
     """
@@ -130,7 +127,6 @@ def plan_fleet(folder: Path, seed: int) -> Plan:
         raise FleetError(
             f"folder {folder} holds one of % ; \" or a line break, which supervisord's configuration can not"
         )
-    ports = _free_ports(len(HOSTS), seed)
     services = tuple(
         Service(host, group, port, str(folder / f"{host}.log"))
         for (host, group), port in zip(HOSTS.items(), ports, strict=True)
@@ -251,20 +247,6 @@ def _ask(target: Service, method: str, path: str) -> dict[str, object] | None:
         return None
     finally:
         connection.close()
-
-
-def _free_ports(count: int, seed: int) -> list[int]:
-    ports: list[int] = []
-    for port in random.Random(seed).sample(PORTS, len(PORTS)):  # noqa: S311 - spreads, guards nothing
-        with socket.socket() as probe:
-            try:
-                probe.bind((service.ADDRESS, port))
-            except OSError:
-                continue
-        ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise FleetError(f"{count} free ports wanted between {PORTS.start} and {PORTS.stop}, found {len(ports)}")
 
 
 def _stop_with_owner() -> None:

@@ -84,7 +84,7 @@ def _sum_up(story: Story, facts: Facts) -> Summary:
     incident = story.incident(first.host, first.time)
     run = incident.run if incident else None
     heard = story.raised(first.host, first.time)
-    decision = incident.decision if incident else None
+    decision = _decision_to_run(incident)
     again = story.incident(second.host, second.time) if len(facts.faults) > 1 else None
     refused = refusal(again)
     return Summary(
@@ -106,6 +106,11 @@ def _sum_up(story: Story, facts: Facts) -> Summary:
         incidents=tuple(each.incident_id for each in (incident, again) if each),
         seconds=round(facts.seconds, 1),
     )
+
+
+def _decision_to_run(incident: IncidentTold | None) -> Decided | None:
+    decisions = incident.decisions if incident else ()
+    return next((each for each in decisions if each.record.verdict is Verdict.RUN), None)
 
 
 def _after(fault: Fault, moment: float) -> float | None:

@@ -1,0 +1,197 @@
+"""The demo: Tidegate, a small live fleet, a real fault, a real repair, and a fault it must not repair.
+
+`ACTS` is the whole flow. Everything an act needs is on the stage; everything it waits for is in the story.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from console.demo.errors import ActError, DemoError
+from console.demo.fleet import HOSTS
+from console.demo.interruption import Interruptions
+from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM
+from console.demo.stage import Stage
+from console.demo.story import Story, Tone
+from console.demo.verdict import Fault, Summary, judge, refusal
+from console.demo.view import clean, draw_summary, view_for
+from detectors.signals import HostState
+from stream.errors import StreamError
+
+WARM_UP_SECONDS = 120.0
+SIGNAL_SECONDS = 30.0
+REPAIR_SECONDS = 120.0
+CALM_SECONDS = 60.0
+BREATH_SECONDS = 4.0  # of a calm fleet before the next fault
+WATCH_SECONDS = 4.0  # after the refusal: nothing may run
+PASSED, FAILED, INTERRUPTED = 0, 1, 130
+
+
+class Act(msgspec.Struct, frozen=True):
+    """One act: what the viewer reads, and what is done."""
+
+    title: str
+    play: Callable[[Stage], None]
+
+
+def learn_what_is_normal(stage: Stage) -> None:
+    """Wait until detect knows every host well enough to be believed."""
+    stage.wait(_learning, lambda story: all(_is_learned(story, host) for host in HOSTS), WARM_UP_SECONDS)
+
+
+def break_a_service(stage: Stage) -> None:
+    """Put the fault into one service, chosen by the seed."""
+    host = stage.dice.choice(tuple(HOSTS))
+    fault = stage.break_down(host)
+    stage.tell(f"the fault is in process {fault.pid}: compaction holds the table's lock", host, Tone.BAD)
+
+
+def watch_the_repair(stage: Stage) -> None:
+    """Wait for signal, incident, decision, playbook and verification, in this order."""
+    fault = stage.faults[0]
+    stage.wait(
+        lambda _: "waiting for a signal", lambda it: it.raised(fault.host, fault.time) is not None, SIGNAL_SECONDS
+    )
+    stage.wait(lambda story: _repairing(story, fault), lambda story: _is_repaired(story, fault), REPAIR_SECONDS)
+
+
+def break_it_again(stage: Stage) -> None:
+    """Put the same fault into the same service, inside the cooldown of its repair."""
+    host = stage.faults[0].host
+    stage.wait(lambda _: f"waiting until {host} is calm", lambda story: _is_learned(story, host), CALM_SECONDS)
+    stage.rest(BREATH_SECONDS)
+    fault = stage.break_down(host)
+    stage.tell(f"the same fault, now in process {fault.pid}; cooldown is {COOLDOWN_SECONDS} s", host, Tone.BAD)
+
+
+def watch_the_refusal(stage: Stage) -> None:
+    """Wait for the decision not to act, then see that nothing runs."""
+    fault = stage.faults[-1]
+    stage.wait(
+        lambda _: "waiting for a decision not to act",
+        lambda story: refusal(story.incident(fault.host, fault.time)) is not None,
+        SIGNAL_SECONDS,
+    )
+    stage.note("watching that nothing runs")
+    stage.rest(WATCH_SECONDS)
+
+
+ACTS = (
+    Act("Take the state folder", Stage.open_folder),
+    Act("Start Apache Kafka", Stage.start_broker),
+    Act("Start eight services", Stage.start_fleet),
+    Act("Start detect and engine", Stage.start_roles),
+    Act("Learn what is normal", learn_what_is_normal),
+    Act("Break one service", break_a_service),
+    Act("Notice, decide, repair, verify", watch_the_repair),
+    Act("Break it again inside its cooldown", break_it_again),
+    Act("Refuse to act, and say why", watch_the_refusal),
+)
+
+
+def run(folder: Path, *, keep: bool = False, seed: int = 0, console: Console | None = None) -> int:
+    """Play the demo in `folder`; the status is 0 if it showed what it promises, 1 if not, 130 if it was interrupted.
+
+    `folder` is the only place where files are left; `keep` leaves everything running until interrupted; `seed`
+    chooses the service that fails. The summary is also written to `summary.json` in the folder.
+    """
+    console = console or Console()
+    status = FAILED
+    with Interruptions() as interruptions:
+        view = view_for(console)
+        stage = Stage(folder, seed, view, tuple(act.title for act in ACTS), interruptions)
+        try:
+            with view:
+                summary = _play(stage)
+            status = PASSED if summary.passed else FAILED
+            console.print(draw_summary(summary, _commands(stage, summary, keep=keep)))
+            if keep:
+                _hold(stage, console)
+        except KeyboardInterrupt:
+            console.print(clean("Interrupted: stopping everything."))
+            status = INTERRUPTED
+        except (DemoError, StreamError) as error:
+            console.print(clean(str(error), "red"))
+        finally:
+            interruptions.ignore()
+            stage.close()
+            console.print(clean(f"Everything is stopped. Files are left in {stage.folder} only."))
+    return status
+
+
+def _play(stage: Stage) -> Summary:
+    stopped: tuple[str, ...] = ()
+    for number, act in enumerate(ACTS):
+        stage.enter(number)
+        try:
+            act.play(stage)
+        except ActError as error:
+            if not stage.faults:
+                raise
+            stopped = (str(error),)
+            break
+    summary = judge(stage.story, stage.facts())
+    summary = msgspec.structs.replace(summary, problems=stopped + summary.problems)
+    written = msgspec.json.format(msgspec.json.encode(summary), indent=2)
+    (stage.folder / "summary.json").write_bytes(written + b"\n")
+    return summary
+
+
+def _hold(stage: Stage, console: Console) -> None:
+    """Leave everything running until interrupted."""
+    for words in (
+        f"Everything keeps running. Kafka: {stage.broker.bootstrap_servers}. Settings: {stage.config}",
+        *(f"  {each.host}: {each.url}" for each in stage.fleet.plan.services),
+        f"To stop it: Ctrl-C here, or kill {os.getpid()} from elsewhere.",
+    ):
+        console.print(clean(words), soft_wrap=True)
+    try:
+        while True:
+            stage.rest(1.0)
+    except KeyboardInterrupt:
+        console.print(clean("Stopping everything."))
+
+
+def _commands(stage: Stage, summary: Summary, *, keep: bool) -> tuple[str, ...]:
+    """What a viewer may try next: on the running demo, or after starting its Kafka again on the same data."""
+    config = f"--config {stage.config}"
+    first = next(iter(summary.incidents), "INCIDENT")
+    last = summary.incidents[-1] if summary.incidents else "INCIDENT"
+    questions = (
+        f"tidegate hosts {config}",
+        f"tidegate incidents {config}",
+        f"tidegate explain {first} {config}",
+        f"tidegate explain {last} {config}    # why not",
+        f"tidegate audit verify {config}",
+    )
+    if keep:
+        return questions
+    return (f"tidegate demo --keep --folder {stage.folder}    # leaves everything running, then:", *questions)
+
+
+def _is_learned(story: Story, host: str) -> bool:
+    status = story.hosts.get(host)
+    return status is not None and status.state is HostState.NORMAL and status.samples >= SAMPLES_MINIMUM
+
+
+def _learning(story: Story) -> str:
+    learned = sum(_is_learned(story, host) for host in HOSTS)
+    samples = min((story.hosts[host].samples if host in story.hosts else 0) for host in HOSTS)
+    return f"{learned} of {len(HOSTS)} hosts learned; the youngest has {samples} of {SAMPLES_MINIMUM} samples"
+
+
+def _repairing(story: Story, fault: Fault) -> str:
+    incident = story.incident(fault.host, fault.time)
+    if incident is None:
+        return "waiting for an incident"
+    if incident.run is None:
+        return "waiting for a decision to act" if incident.decision is None else "waiting for the playbook"
+    return "the playbook runs" if incident.run.status is None else "waiting for new data to verify the repair"
+
+
+def _is_repaired(story: Story, fault: Fault) -> bool:
+    incident = story.incident(fault.host, fault.time)
+    return incident is not None and incident.closed_time > 0
