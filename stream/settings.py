@@ -3,16 +3,26 @@
 Every field's docstring below is its documentation; docs/settings.md is generated from them.
 """
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from remediations.documents import decode, read_yaml
+from remediations.errors import DocumentError
+from stream.errors import SettingsError
+
 type Positive = Annotated[int, msgspec.Meta(gt=0)]
 type PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 type Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-type Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 ENVIRONMENT_PREFIX = "TIDEGATE_"
+# Variables with our prefix that are no settings: the CLI's own, and the test suite's choice of a broker.
+OTHER_VARIABLES = frozenset({"TIDEGATE_CONFIG", "TIDEGATE_TEST_KAFKA"})
+DEFAULT_FILE = Path("tidegate.yml")
+ENGINE_PATHS = ("policy", "playbooks", "inventory")
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,3 +116,52 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Folder for the embedded broker's data, run artifacts and logs."""
     log_format: Literal["json", "console"] = "json"
     """Form of Tidegate's own log lines."""
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings file, then the environment's overrides, then make every path absolute.
+
+    Without a `path` the file is `tidegate.yml` in the current folder, or none at all: then every default holds.
+    Raises SettingsError naming the file or variable, the setting, its value and what was wanted.
+    """
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    settings = Settings() if path is None else _read(path)
+    for name, text in sorted(environment.items()):
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
+            settings = _override(settings, name, text)
+    return _with_absolute_paths(settings, Path.cwd() if path is None else path.absolute().parent)
+
+
+def _read(path: Path) -> Settings:
+    try:
+        return decode(read_yaml(path, DocumentError), Settings, path, DocumentError)
+    except DocumentError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _override(settings: Settings, name: str, text: str) -> Settings:
+    """The settings with one of them replaced by the environment variable `name`."""
+    steps = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+    document = msgspec.to_builtins(settings)
+    block: object = document
+    for step in steps[:-1]:
+        block = block.get(step) if isinstance(block, dict) else None
+    if not isinstance(block, dict) or isinstance(block.get(steps[-1], {}), dict):
+        raise SettingsError(f"environment variable {name}: there is no setting {'.'.join(steps)} (docs/settings.md)")
+    block[steps[-1]] = text
+    try:
+        return msgspec.convert(document, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        wanted = str(error).partition(" - at ")[0].replace("`", "")
+        raise SettingsError(f"environment variable {name}: is {text!r}: {wanted}") from error
+
+
+def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    """The settings with relative paths joined to `folder`, and `~` written out."""
+    paths = {name: str(folder / Path(getattr(settings.engine, name)).expanduser()) for name in ENGINE_PATHS}
+    return msgspec.structs.replace(
+        settings,
+        engine=msgspec.structs.replace(settings.engine, **paths),
+        state_folder=str(folder / Path(settings.state_folder).expanduser()),
+    )
