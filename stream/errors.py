@@ -6,6 +6,7 @@ StreamError
 ├── UnreachableError     no Kafka broker answers at the bootstrap servers
 ├── TopicError           a topic exists with settings that would break a promise
 ├── AuditError           the audit log can not be written or read as it must be
+│   └── AppendLostError  one record was sent and is not in the log
 ├── StateError           recovered model state can not be used
 └── Refused              a record can not be read (in stream.wire): not a fault, it goes to the dead letter
 """
@@ -33,6 +34,10 @@ class TopicError(StreamError):
 
 class AuditError(StreamError):
     """The audit log can not be written or read as it must be; nothing may be run."""
+
+
+class AppendLostError(AuditError):
+    """One record was sent and is not in the log: what rests on it must not happen; the log itself goes on."""
 
 
 class StateError(StreamError):

@@ -11,13 +11,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import requests
+from jgo.config import GlobalSettings
+from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext
 
 from stream.errors import BrokerError
@@ -59,7 +61,7 @@ type Fetch = Callable[[Jar, Path], Path]
 
 
 def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
-    """Read a lock file: `group:artifact:version sha256` lines, `#` comments. BrokerError names a line that is neither."""
+    """Read lines of `group:artifact:version sha256` and `#` comments. BrokerError names a line that is neither."""
     jars = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
@@ -68,7 +70,7 @@ def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
         names = coordinate.split(":")
         if len(names) != 3 or len(sha256) != 64:  # noqa: PLR2004 - group, artifact, version; 32 bytes in hex
             raise BrokerError(f"{path}:{number}: {line!r} is not 'group:artifact:version sha256'.")
-        jars.append(Jar(*names, sha256))
+        jars.append(Jar(names[0], names[1], names[2], sha256))
     return tuple(jars)
 
 
@@ -91,20 +93,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch_from_maven(jar: Jar, folder: Path) -> Path:
-    """Download one jar by jgo below `folder`; a network failure is tried again, twice."""
-    artifact = MavenContext(repo_cache=folder).project(jar.group, jar.artifact).at_version(jar.version).artifact()
+def fetch_from_maven(jar: Jar, folder: Path, repositories: Mapping[str, str] | None = None) -> Path:
+    """Download one jar by jgo below `folder`; a network failure is tried again, twice.
+
+    `repositories` are names and URLs: by default Maven Central, and what `[repositories]` of the user's jgo.conf adds
+    or puts in its place (the sums are ours, so a mirror need not be trusted).
+    """
+    if repositories is None:
+        repositories = {"central": MAVEN_CENTRAL_URL} | GlobalSettings.load().repositories
+    context = MavenContext(repo_cache=folder, remote_repos=dict(repositories))
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    reason = ""
     for attempt in range(1, FETCH_ATTEMPTS + 1):
         try:
             return Path(artifact.resolve())
         except requests.RequestException as error:
-            shutil.rmtree(folder / artifact.component.path_prefix, ignore_errors=True)
-            if attempt == FETCH_ATTEMPTS:
-                raise BrokerError(f"{jar.coordinate} could not be fetched from Maven Central: {error}") from error
-            time.sleep(attempt)
+            reason = str(error)
+            shutil.rmtree(folder / artifact.component.path_prefix, ignore_errors=True)  # half of the jar may be there
+            time.sleep(attempt if attempt < FETCH_ATTEMPTS else 0)
         except RuntimeError as error:  # jgo's word for "no repository has it"
-            raise BrokerError(f"{jar.coordinate} could not be fetched from Maven Central: {error}") from error
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            reason = str(error)
+            break
+    raise BrokerError(f"{jar.coordinate} could not be fetched from {', '.join(repositories)}: {reason}")
 
 
 class JarCache:
@@ -123,7 +133,7 @@ class JarCache:
         self._report = report
 
     def classpath(self) -> tuple[Path, ...]:
-        """Paths of all jars, each just checked; what is missing or wrong is fetched, once. BrokerError if it stays wrong."""
+        """Paths of all jars, each just checked; what is missing or wrong is fetched, once. BrokerError if it fails."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".lock"):
             wrong = [jar for jar in self._jars if not self._is_right(jar)]
@@ -142,6 +152,8 @@ class JarCache:
 
     def _fetch_all(self, jars: Sequence[Jar]) -> None:
         self._report(f"Fetching Apache Kafka {KAFKA_VERSION}: {len(jars)} jars from Maven Central, once per user.")
+        for left in self.folder.glob("fetch-*"):  # by a process that was killed: the lock is ours, so it is gone
+            shutil.rmtree(left)
         with (
             tempfile.TemporaryDirectory(prefix="fetch-", dir=self.folder) as staging,
             ThreadPoolExecutor(FETCH_THREADS) as pool,
@@ -153,9 +165,7 @@ class JarCache:
         path = self._fetch(jar, staging)
         found = sha256_of(path)
         if found != jar.sha256:
-            raise BrokerError(
-                f"{jar.coordinate} as fetched has SHA-256 {found}, kafka.lock wants {jar.sha256}: it is not used."
-            )
+            raise BrokerError(f"{jar.file_name} as fetched has SHA-256 {found}, kafka.lock wants {jar.sha256}.")
         path.replace(self.folder / jar.file_name)
         return jar
 

@@ -1,14 +1,14 @@
 """Clients of Kafka: the one place that knows how Tidegate connects, and what it promises by its client settings."""
 
 import asyncio
-import time
-from typing import Any, Protocol
+from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  # as above
+from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]  # as above
+from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]  # as above
 
-from stream.errors import UnreachableError
+from stream.errors import SettingsError, UnreachableError
 from stream.settings import KafkaSettings
 
 CONNECT_SECONDS = 30.0
@@ -18,15 +18,22 @@ RECORD_BYTES_MAXIMUM = 2_000_000
 
 
 class Startable(Protocol):
-    """What the three kinds of client have in common."""
+    """What the kinds of client have in common."""
 
     async def start(self) -> None:
         """Connect."""
 
 
-def connection(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments that every aiokafka client needs to connect."""
-    return {"bootstrap_servers": kafka.bootstrap_servers}
+def connection(kafka: KafkaSettings) -> dict[str, object]:
+    """Keyword arguments that every aiokafka client needs to connect; SettingsError if the servers are named badly."""
+    servers = [server.strip() for server in kafka.bootstrap_servers.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdecimal():
+            raise SettingsError(
+                f"kafka.bootstrap_servers is {kafka.bootstrap_servers!r}, wanted host:port, several joined by commas."
+            )
+    return {"bootstrap_servers": servers}
 
 
 async def open_producer(
@@ -38,8 +45,9 @@ async def open_producer(
 ) -> AIOKafkaProducer:
     """Connected producer: a send that was awaited is on all in-sync replicas, once and in order. The caller stops it.
 
-    A broker that is away for less than `request_timeout_ms` delays a send and fails none. UnreachableError as `connect`.
+    A broker that is away for less than 40 s delays sends and fails none. UnreachableError as `reach`.
     """
+    await reach(kafka, wait_seconds)
     producer = AIOKafkaProducer(
         **connection(kafka),
         client_id=client_id,
@@ -52,7 +60,7 @@ async def open_producer(
         request_timeout_ms=40_000,
     )
     try:
-        await connect(producer, kafka, wait_seconds)
+        await _start(producer, kafka)
     except BaseException:
         await producer.stop()
         raise
@@ -65,14 +73,15 @@ async def open_consumer(
     client_id: str = "tidegate",
     group: str | None = None,
     wait_seconds: float = CONNECT_SECONDS,
-    **changes: Any,
+    **changes: object,
 ) -> AIOKafkaConsumer:
     """Connected consumer that reads from the earliest record and commits only when told. The caller stops it.
 
     Without `topics` it has nothing assigned yet: call `assign`. `changes` are further aiokafka settings.
-    UnreachableError as `connect`.
+    In a group it returns when it has its partitions, however long the group takes. UnreachableError as `reach`.
     """
-    settings = {
+    await reach(kafka, wait_seconds)
+    settings: dict[str, object] = {
         "group_id": group,
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
@@ -80,7 +89,7 @@ async def open_consumer(
     }
     consumer = AIOKafkaConsumer(*topics, **connection(kafka), client_id=client_id, **(settings | changes))
     try:
-        await connect(consumer, kafka, wait_seconds)
+        await _start(consumer, kafka)
     except BaseException:
         await consumer.stop()
         raise
@@ -90,31 +99,43 @@ async def open_consumer(
 async def open_admin(kafka: KafkaSettings, *, wait_seconds: float = CONNECT_SECONDS) -> AIOKafkaAdminClient:
     """Connected admin client; the caller closes it. Its answers carry error codes: they must be looked at.
 
-    Never use its `alter_configs`: it resets every setting that the call does not name. UnreachableError as `connect`.
+    Never use its `alter_configs`: it resets every setting that the call does not name. UnreachableError as `reach`.
     """
+    await reach(kafka, wait_seconds)
     admin = AIOKafkaAdminClient(**connection(kafka))
     try:
-        await connect(admin, kafka, wait_seconds)
+        await _start(admin, kafka)
     except BaseException:
         await admin.close()
         raise
     return admin
 
 
-async def connect(client: Startable, kafka: KafkaSettings, wait_seconds: float = CONNECT_SECONDS) -> None:
-    """Start a client, trying again until a broker answers. UnreachableError names the servers after `wait_seconds`."""
-    started = time.monotonic()
+async def reach(kafka: KafkaSettings, wait_seconds: float = CONNECT_SECONDS) -> None:
+    """Return when a broker answers a metadata request; UnreachableError names the servers after `wait_seconds`."""
+    client = AIOKafkaClient(**connection(kafka))
     reason = "no answer"
     try:
         async with asyncio.timeout(wait_seconds):
             while True:
                 try:
-                    return await client.start()
+                    await client.bootstrap()
                 except KafkaConnectionError as error:
                     reason = str(error)
+                else:
+                    return
                 await asyncio.sleep(RETRY_SECONDS)
     except TimeoutError as error:
-        waited = time.monotonic() - started
         raise UnreachableError(
-            f"No Kafka broker answers at kafka.bootstrap_servers {kafka.bootstrap_servers!r} ({waited:.0f} s, {reason})."
+            f"No Kafka broker answers at {kafka.bootstrap_servers} (waited {wait_seconds:g} s): {reason}"
         ) from error
+    finally:
+        await client.close()
+
+
+async def _start(client: Startable, kafka: KafkaSettings) -> None:
+    """Start a client after `reach`: no deadline, as joining a group may rightly take longer than connecting."""
+    try:
+        await client.start()
+    except KafkaConnectionError as error:
+        raise UnreachableError(f"The Kafka broker at {kafka.bootstrap_servers} has just gone: {error}") from error

@@ -6,9 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]  # as above
+    ConfigResource,
+    ConfigResourceType,
+)
+from aiokafka.errors import (  # type: ignore[import-untyped]  # as above
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from stream.errors import TopicError
 from stream.kafka import RECORD_BYTES_MAXIMUM, open_admin
@@ -130,8 +138,7 @@ async def _create_missing(
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], replication_factor: int) -> None:
     if not topics:
         return
-    # With three replicas a write that was acknowledged survives the loss of any one.
-    safe = {"min.insync.replicas": str(max(1, min(2, replication_factor - 1)))}
+    safe = {"min.insync.replicas": str(replicas_in_sync(replication_factor))}
     answer = await admin.create_topics(
         [
             NewTopic(
@@ -148,6 +155,11 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], replication_f
     ]
     if errors:
         raise TopicError("\n".join(errors))
+
+
+def replicas_in_sync(replication_factor: int) -> int:
+    """Brokers that must hold a write before it is acknowledged: two where one broker may then still be away."""
+    return 2 if replication_factor >= 3 else 1  # noqa: PLR2004 - with two, the loss of one would stop all writing
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
