@@ -8,6 +8,7 @@ a checkpoint that was kept outside of the log, as does a truncation.
 import enum
 import hashlib
 import itertools
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,7 @@ from remediations.records import Seen
 
 GENESIS = Seen(offset=-1, chain="00" * 32)
 _WIDTH = 32
+_CHAIN = re.compile(r"[0-9a-f]{64}")
 _LOOK_AHEAD = 64  # records that may lie between a writer's last look and its write; more only widens the suspects
 
 
@@ -135,8 +137,8 @@ def _misfit(link: Link, log: _Log) -> Fault | None:
     if link.seen is None:
         detail = f"the record at offset {offset} does not say what its writer had seen"
         return Fault(kind=FaultKind.UNSTAMPED, first=offset, last=offset, found_by=offset, detail=detail)
-    if link.seen.offset >= offset:
-        detail = f"the record at offset {offset} says that its writer had seen offset {link.seen.offset} already"
+    if not GENESIS.offset <= link.seen.offset < offset:
+        detail = f"the record at offset {offset} says that its writer had seen offset {link.seen.offset}"
         return Fault(kind=FaultKind.MISPLACED, first=offset, last=offset, found_by=offset, detail=detail)
     return None
 
@@ -155,7 +157,7 @@ def _contradiction(link: Link, log: _Log, following: Iterable[Link]) -> Fault | 
 
 def _suspects(link: Link, seen: Seen, log: _Log, following: Iterable[Link]) -> tuple[int, int]:
     """Narrow the change down to what the witness had seen, if a later record bears the witness out."""
-    if seen.offset <= log.confirmed:
+    if seen.offset <= log.confirmed or _CHAIN.fullmatch(seen.chain) is None:
         return link.offset, link.offset
     first = log.confirmed + 1
     chain, offset = bytes.fromhex(seen.chain), seen.offset

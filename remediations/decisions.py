@@ -186,7 +186,7 @@ def _verdict(rule: Rule, *, allowed: bool) -> Verdict:
 
 
 def _reason(verdict: Verdict, last: GateResult) -> str:
-    """Say why; a rule that only observes names the gate that would have denied, so that it can be judged by its record."""
+    """Say why. A rule that only observes names the gate that would have denied: its record shows what it would do."""
     if not last.passed:
         return last.reason
     return "would_run" if verdict is Verdict.OBSERVE else "all_gates_passed"

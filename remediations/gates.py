@@ -8,18 +8,16 @@ At a limit: a count may reach its limit and not pass it; a time is over exactly 
 but a cooldown of 0 seconds is none.
 """
 
-import re
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from detectors.signals import HostState, HostStatus
+from remediations.inventory import EXACT_HOST
 from remediations.playbooks import Playbook
 from remediations.policies import WINDOW_MAXIMUM_SECONDS, Limits, Rule, RuleMode
 from remediations.records import ClaimLimits, GateResult
 from remediations.runs import Target
-
-EXACT_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
 
 
 class LogFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,11 +4,23 @@ Only exact host names and plain values are read: no ranges, no patterns, no temp
 therefore what this file says, and nothing from an event can widen it.
 """
 
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
 import msgspec
 
+from remediations.documents import read_yaml
+from remediations.errors import InventoryError
 from remediations.runs import Target
 
+EXACT_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+ALL = "all"
 UNGROUPED = "ungrouped"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_KEYS = ("hosts", "vars", "children")
+_TEMPLATE = re.compile(r"\{\{|\{%|\{#")
+_PRIORITY = "ansible_group_priority"
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -30,3 +42,124 @@ class Inventory(msgspec.Struct, frozen=True):
     def members(self, group: str) -> tuple[str, ...]:
         """Give all hosts of a group and its children, empty for an unknown group."""
         return self.groups.get(group, ())
+
+
+def read_inventory(file: Path) -> Inventory:
+    """Read an Ansible inventory in YAML form. Raises InventoryError, which names the place.
+
+    Variables merge as Ansible merges them: parents before children, groups of one depth by `ansible_group_priority` and
+    name, the host's own last.
+    """
+    top = _mapping(file, "", read_yaml(file, InventoryError))
+    tree = _Tree(file)
+    for name, body in top.items():
+        tree.add(name, body, name)
+    tree.complete()
+    hosts = sorted(tree.host_variables)
+    above = {host: tree.groups_above(host) for host in hosts}
+    return Inventory(
+        hosts={host: tree.merged(host, above[host]) for host in hosts},
+        host_groups={host: tuple(sorted(above[host] - {ALL})) or (UNGROUPED,) for host in hosts},
+        groups={name: tuple(host for host in hosts if name in above[host]) for name in sorted(tree.parents)}
+        | {ALL: tuple(hosts), UNGROUPED: tuple(host for host in hosts if not above[host] - {ALL, UNGROUPED})},
+    )
+
+
+class _Tree:
+    """Groups and hosts as they are written down, gathered from every place that mentions them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.parents: dict[str, set[str]] = {}
+        self.group_variables: dict[str, dict[str, object]] = {}
+        self.host_variables: dict[str, dict[str, object]] = {}
+        self.host_parents: dict[str, set[str]] = {}
+
+    def add(self, name: str, body: object, path: str) -> None:
+        """Add a group with all that is below it."""
+        if _NAME.fullmatch(name) is None:
+            raise InventoryError(self.file, path, f"is no name of a group, wanted {_NAME.pattern}")
+        self.parents.setdefault(name, set())
+        parts = _mapping(self.file, path, body)
+        for key in parts:
+            if key not in _KEYS:
+                raise InventoryError(self.file, path, f"has the unknown key {key}, wanted {', '.join(_KEYS)}")
+        variables = self._variables(parts.get("vars"), f"{path}.vars")
+        self.group_variables.setdefault(name, {}).update(variables)
+        for host, own in _mapping(self.file, f"{path}.hosts", parts.get("hosts")).items():
+            self._add_host(host, own, name, f"{path}.hosts.{host}")
+        for child, below in _mapping(self.file, f"{path}.children", parts.get("children")).items():
+            self.add(child, below, f"{path}.children.{child}")
+            self.parents[child].add(name)
+
+    def complete(self) -> None:
+        """Put `all` above what has nothing above it; raise if a group is above itself."""
+        self.parents.setdefault(ALL, set())
+        for name in self.parents.keys() - {ALL}:
+            self.parents[name] = self.parents[name] or {ALL}
+        for name in sorted(self.parents):
+            if name in self._above(self.parents[name]):
+                raise InventoryError(self.file, name, "is a child of itself")
+
+    def groups_above(self, host: str) -> set[str]:
+        """Give every group that a host is in, by itself or through a child."""
+        return self._above(self.host_parents[host])
+
+    def merged(self, host: str, groups: Iterable[str]) -> dict[str, object]:
+        """Give the host's variables."""
+        merged: dict[str, object] = {}
+        for name in (ALL, *sorted(set(groups) - {ALL}, key=self._rank)):
+            merged.update(self.group_variables.get(name, {}))
+        merged.pop(_PRIORITY, None)
+        return merged | self.host_variables[host]
+
+    def _add_host(self, host: str, own: object, group: str, path: str) -> None:
+        if EXACT_HOST.fullmatch(host) is None:
+            raise InventoryError(
+                self.file, path, "is no exact host name: write each host out, without ranges or patterns"
+            )
+        if host in (ALL, UNGROUPED):
+            raise InventoryError(self.file, path, "is the name of a group that Ansible makes, not of a host")
+        self.host_variables.setdefault(host, {}).update(self._variables(own, path))
+        self.host_parents.setdefault(host, set()).add(group)
+
+    def _variables(self, data: object, path: str) -> dict[str, object]:
+        variables = dict(_mapping(self.file, path, data))
+        for name, value in variables.items():
+            if _NAME.fullmatch(name) is None:
+                raise InventoryError(self.file, f"{path}.{name}", f"is no name of a variable, wanted {_NAME.pattern}")
+            self._refuse_templates(value, f"{path}.{name}")
+        return variables
+
+    def _refuse_templates(self, value: object, path: str) -> None:
+        if isinstance(value, str) and _TEMPLATE.search(value):
+            raise InventoryError(self.file, path, f"is {value!r}: templates are not read here, write the value out")
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, each in inner:
+            self._refuse_templates(key, path)
+            self._refuse_templates(each, f"{path}.{key}")
+
+    def _above(self, groups: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        waiting = list(groups)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(self.parents[name])
+        return found
+
+    def _depth(self, group: str) -> int:
+        return 1 + max((self._depth(parent) for parent in self.parents[group]), default=0)
+
+    def _rank(self, group: str) -> tuple[int, int, str]:
+        priority = self.group_variables.get(group, {}).get(_PRIORITY, 1)
+        return self._depth(group), priority if isinstance(priority, int) else 1, group
+
+
+def _mapping(file: Path, path: str, data: object) -> Mapping[str, object]:
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise InventoryError(file, path, f"is {data!r}, wanted a mapping")
+    return data

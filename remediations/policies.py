@@ -9,11 +9,13 @@ from detectors.signals import SignalKind
 
 WINDOW_MAXIMUM_SECONDS = 604_800.0  # a week: past starts are remembered for that long
 
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}\Z"
+
 type Scalar = str | int | float | bool
 type Seconds = Annotated[float, msgspec.Meta(ge=0)]
 type WindowSeconds = Annotated[float, msgspec.Meta(ge=0, le=WINDOW_MAXIMUM_SECONDS)]
 type Count = Annotated[int, msgspec.Meta(ge=0)]
-type Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+type Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 
 
 class RuleMode(enum.Enum):

@@ -47,12 +47,13 @@ class ClaimLimits(msgspec.Struct, frozen=True):
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine.started", tag_field="type"):
-    """An engine began to work with this policy and these playbooks (SHA-256 digests)."""
+    """An engine began to work with this policy, these playbooks and this inventory (SHA-256 digests)."""
 
     engine: str
     version: str
     policy_digest: str
     playbook_digests: dict[str, str]
+    inventory_digest: str = ""
 
 
 class IncidentOpened(msgspec.Struct, frozen=True, tag="incident.opened", tag_field="type"):

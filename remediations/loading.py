@@ -1,0 +1,154 @@
+"""Policy, inventory and playbooks → one rulebook in which everything that a rule names exists and fits."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from remediations.catalogue import check_input_name, read_playbooks
+from remediations.documents import decode, read_yaml
+from remediations.errors import PolicyError
+from remediations.inputs import misfit
+from remediations.inventory import Inventory, read_inventory
+from remediations.playbooks import FromIncident, Playbook
+from remediations.policies import Match, Policy, Rule
+
+
+class Rulebook(msgspec.Struct, frozen=True):
+    """Everything that decisions rest on. Digests are SHA-256 (hex) of the content, whatever the layout of the file."""
+
+    policy: Policy
+    inventory: Inventory
+    playbooks: dict[str, Playbook]
+    policy_digest: str
+    inventory_digest: str
+
+    @property
+    def playbook_digests(self) -> dict[str, str]:
+        """Give the digest of each playbook by name."""
+        return {name: playbook.digest for name, playbook in self.playbooks.items()}
+
+
+def load_rulebook(policy_file: Path, inventory_file: Path, playbook_folder: Path) -> Rulebook:
+    """Read and check all three. Raises the DocumentError of the first thing that is wrong; nothing loads in part."""
+    playbooks = read_playbooks(playbook_folder)
+    inventory = read_inventory(inventory_file)
+    policy = read_policy(policy_file)
+    for check in CHECKS:
+        check(_Case(policy_file, policy, inventory, playbooks))
+    return Rulebook(
+        policy=policy,
+        inventory=inventory,
+        playbooks=playbooks,
+        policy_digest=_digest(policy),
+        inventory_digest=_digest(inventory),
+    )
+
+
+def read_policy(file: Path) -> Policy:
+    """Read a policy for itself, without looking at what it names. Raises PolicyError."""
+    return decode(read_yaml(file, PolicyError), Policy, file, PolicyError)
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """What the checks look at."""
+
+    file: Path
+    policy: Policy
+    inventory: Inventory
+    playbooks: Mapping[str, Playbook]
+
+
+def _distinct_names(case: _Case) -> None:
+    seen: dict[str, int] = {}
+    for number, rule in enumerate(case.policy.rules):
+        if rule.name in seen:
+            problem = f"is {rule.name}, the name of rules[{seen[rule.name]}] already"
+            raise PolicyError(case.file, f"rules[{number}].name", problem)
+        seen[rule.name] = number
+
+
+def _known_hosts(case: _Case) -> None:
+    _known(case, "limits.protected_hosts", case.policy.limits.protected_hosts, case.inventory.hosts)
+    for number, rule in enumerate(case.policy.rules):
+        _known(case, f"rules[{number}].match.hosts", rule.match.hosts, case.inventory.hosts)
+        _known(case, f"rules[{number}].match.groups", rule.match.groups, case.inventory.groups)
+
+
+def _known_playbooks(case: _Case) -> None:
+    for number, rule in enumerate(case.policy.rules):
+        _known(case, f"rules[{number}].playbook", (rule.playbook,), case.playbooks)
+        targets = case.playbooks[rule.playbook].sidecar.targets.groups
+        missing = [group for group in targets if group not in case.inventory.groups]
+        if missing:
+            problem = (
+                f"is {rule.playbook}, whose sidecar targets the group {missing[0]}: the inventory has no such group"
+            )
+            raise PolicyError(case.file, f"rules[{number}].playbook", problem)
+
+
+def _answerable(case: _Case) -> None:
+    """Refuse a rule that can not answer anything, because it names no kind or an earlier one takes all it could."""
+    rules = case.policy.rules
+    for number, rule in enumerate(rules):
+        if not rule.match.kinds:
+            raise PolicyError(case.file, f"rules[{number}].match.kinds", "is empty: the rule would never answer")
+        for earlier in rules[:number]:
+            if _covers(earlier.match, rule.match):
+                problem = f"would never answer: {earlier.name} comes first and matches all that it matches"
+                raise PolicyError(case.file, f"rules[{number}]", problem)
+
+
+def _fitting_inputs(case: _Case) -> None:
+    for number, rule in enumerate(case.policy.rules):
+        playbook = case.playbooks[rule.playbook]
+        for name, value in rule.inputs.items():
+            problem = check_input_name(name, playbook.inputs) or misfit(playbook.inputs[name], value)
+            if not problem and isinstance(playbook.sidecar.inputs.get(name), FromIncident):
+                problem = "is given by the incident, a rule cannot give it"
+            if problem:
+                raise PolicyError(case.file, f"rules[{number}].inputs.{name}", problem)
+        _complete_inputs(case, number, rule, playbook)
+
+
+def _complete_inputs(case: _Case, number: int, rule: Rule, playbook: Playbook) -> None:
+    given = {*rule.inputs, *playbook.sidecar.inputs}
+    missing = [name for name, spec in playbook.inputs.items() if spec.required and name not in given]
+    if missing:
+        problem = f"lacks {', '.join(missing)}, which {playbook.name} requires: give it here or in its sidecar"
+        raise PolicyError(case.file, f"rules[{number}].inputs", problem)
+
+
+CHECKS: tuple[Callable[[_Case], None], ...] = (
+    _distinct_names,
+    _known_hosts,
+    _known_playbooks,
+    _answerable,
+    _fitting_inputs,
+)
+
+
+def _digest(content: msgspec.Struct) -> str:
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def _known(case: _Case, path: str, names: tuple[str, ...], known: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in known:
+            listed = ", ".join(sorted(known)[:_LISTED]) + (", …" if len(known) > _LISTED else "")
+            raise PolicyError(case.file, path, f"names {name}, wanted one of {listed or 'none: there are none'}")
+
+
+_LISTED = 20  # names in a message; an inventory may have thousands
+
+
+def _covers(earlier: Match, later: Match) -> bool:
+    everywhere = not earlier.hosts and not earlier.groups
+    narrower = bool(later.hosts or later.groups)
+    inside = narrower and set(later.hosts) <= set(earlier.hosts) and set(later.groups) <= set(earlier.groups)
+    return (
+        set(later.kinds) <= set(earlier.kinds)
+        and earlier.score_minimum <= later.score_minimum
+        and (everywhere or inside)
+    )
