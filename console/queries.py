@@ -54,7 +54,7 @@ class DecisionBrief(msgspec.Struct, frozen=True):
 class IncidentRow(msgspec.Struct, frozen=True):
     """One incident in a list. Times are epoch seconds by the log's clock, 0 if they have not come.
 
-    `age_seconds` counts from the opening; `attempts` counts playbook runs that may have had an effect; `outcome` is what
+    `age_seconds` counts from the opening; `attempts` counts runs that may have had an effect; `outcome` is what
     the stream showed after the last one that was judged.
     """
 

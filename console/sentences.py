@@ -55,6 +55,22 @@ REASONS = {
     "rate_exceeded": "enough runs were started lately",
     "window_too_long": "the policy's window is longer than the log is remembered",
     "verified": "a run helped, shown by new data",
+    # Why the ledger ignores a record
+    "already_folded": "it was read before",
+    "unknown_type": "this version does not know its type",
+    "already_claimed": "another claim was first",
+    "not_decided": "no such action was decided",
+    "not_claimed": "this claim does not hold the action",
+    "not_started": "this claim has no run under way",
+    "not_unknown": "the run's outcome was known",
+    "not_finished": "the run had not finished, or was judged before",
+    "run_unfinished": "a run was still under way",
+    "other_incident": "the action belongs to another incident",
+    "incident_open": "the host had an open incident",
+    "no_open_incident": "the incident was not open",
+    "signal_handled": "the signal was in the log already",
+    "wrong_episode": "another incident of this host came first",
+    "wrong_signal": "the signal is not one that opens an incident of this host",
 }
 
 UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -109,8 +125,9 @@ def say(record: Record) -> str:
 
 
 def _engine_started(record: EngineStarted) -> str:
-    books = f"{len(record.playbook_digests)} playbooks"
-    return f"engine {record.engine} {record.version} started with policy {record.policy_digest[:12]} and {books}"
+    count, digest = len(record.playbook_digests), record.policy_digest.removeprefix("sha256:")
+    playbooks = f"{count} playbook" + ("" if count == 1 else "s")
+    return f"engine {record.engine} {record.version} started with policy {digest[:12]} and {playbooks}"
 
 
 def _opened(record: IncidentOpened) -> str:

@@ -1,0 +1,300 @@
+"""What is answered from the logs, by what happened."""
+
+import msgspec
+import pytest
+
+from console.errors import IncidentNotFoundError
+from console.queries import (
+    Explanation,
+    IncidentRow,
+    Phase,
+    audit_line,
+    audit_lines,
+    explain,
+    hosts,
+    incidents,
+)
+from detectors.signals import HostState, Notice
+from remediations.policies import RuleMode
+from remediations.records import Entry, Record, RunClaimed, Seen, Verdict, VerificationOutcome
+from tests.console.stories import (
+    CLEARED,
+    CLOSED,
+    COOLDOWN,
+    FINISHED,
+    HUMAN,
+    NOT_EXECUTED,
+    ONE,
+    REVOKED,
+    STARTED,
+    T0,
+    TWO,
+    UNKNOWN,
+    decided,
+    log,
+    opened,
+    repaired,
+    running,
+    signal,
+    status,
+)
+
+PHASES: dict[str, tuple[tuple[Record, ...], Phase, int]] = {
+    "opened": ((opened(),), Phase.OPEN, 0),
+    "denied": ((opened(), decided(Verdict.DENY, gate=COOLDOWN)), Phase.OPEN, 0),
+    "decided, not claimed": ((opened(), decided(Verdict.RUN)), Phase.OPEN, 0),
+    "claimed": (running()[:4], Phase.RUNNING, 0),
+    "claim taken back": ((*running()[:4], REVOKED), Phase.OPEN, 0),
+    "started": (running(), Phase.RUNNING, 1),
+    "outcome unknown": ((*running(), UNKNOWN), Phase.RUN_UNKNOWN, 1),
+    "not executed": ((*running(), UNKNOWN, NOT_EXECUTED), Phase.OPEN, 0),
+    "finished": ((*running(), FINISHED), Phase.VERIFYING, 1),
+    "given up": ((*running(), FINISHED, HUMAN), Phase.NEEDS_HUMAN, 1),
+    "closed": (repaired(), Phase.CLOSED, 1),
+}
+
+
+@pytest.mark.parametrize(("records", "phase", "attempts"), PHASES.values(), ids=PHASES.keys())
+def test_phase_of_an_incident(records: tuple[Record, ...], phase: Phase, attempts: int) -> None:
+    """Each state of an incident has its own word; only runs that may have had an effect count as attempts."""
+    (row,) = incidents(log(*records), T0 + 60.0)
+    assert (phase, attempts) == (row.phase, row.attempts)
+
+
+def test_every_phase_has_a_case() -> None:
+    """A phase that nothing leads to is no phase."""
+    assert set(Phase) == {phase for _, phase, _ in PHASES.values()}
+
+
+def test_a_repaired_incident() -> None:
+    """The row of a closed incident says why it closed, how the run turned out, and its age by the log's clock."""
+    (row,) = incidents(log(*repaired()), T0 + 61.0)
+    expected = ("web-01", "anomaly", 9.4, T0 + 1.0, 60.0, "verified", VerificationOutcome.SUCCESS, T0 + 10.0)
+    found = (row.host, row.kind, row.score, row.opened_time, row.age_seconds, row.reason, row.outcome, row.closed_time)
+    assert expected == found
+
+
+def test_the_denying_gate_is_in_the_row() -> None:
+    """A list alone tells which gate denied and when it may pass."""
+    (row,) = incidents(log(opened(), decided(Verdict.DENY, gate=COOLDOWN)), T0)
+    assert row.decision is not None
+    assert (row.decision.verdict, row.decision.gate, row.decision.next_time) == (Verdict.DENY, COOLDOWN, T0 + 859.0)
+
+
+def test_incidents_are_sorted_by_who_must_look() -> None:
+    """Those that wait for a human come first, then the other open ones, then closed ones, newest first, cut."""
+    records: list[Record] = [
+        opened("a" * 32, "web-02"),
+        opened("b" * 32, "web-03"),
+        msgspec.structs.replace(HUMAN, incident_id="b" * 32, host="web-03", action_id=""),
+        opened("c" * 32, "web-04"),
+        msgspec.structs.replace(CLOSED, incident_id="c" * 32, host="web-04"),
+        opened("d" * 32, "web-05"),
+        msgspec.structs.replace(CLOSED, incident_id="d" * 32, host="web-05"),
+    ]
+    expected = ["b", "a", "d", "c"]
+    assert expected == [row.incident_id[0] for row in incidents(log(*records), T0)]
+    assert expected[:3] == [row.incident_id[0] for row in incidents(log(*records), T0, closed_maximum=1)]
+
+
+def test_hosts_are_sorted_worst_first() -> None:
+    """Trouble first, then what nothing is known of, then learning, then well; by score within."""
+    notices = [
+        status("calm", HostState.NORMAL, 0.1),
+        status("busy", HostState.NORMAL, 2.0),
+        status("new", HostState.YOUNG),
+        status("gone", HostState.SILENT),
+        status("hot", HostState.ANOMALOUS, 5.0),
+        status("hotter", HostState.ANOMALOUS, 9.0),
+        status("lost", HostState.NORMAL, time=T0 - 600.0),
+    ]
+    expected = ["hotter", "hot", "gone", "web-01", "lost", "new", "busy", "calm"]
+    assert expected == [row.host for row in hosts(notices, log(opened()), T0 + 1.0)]
+
+
+def test_a_host_row() -> None:
+    """The newest roster entry counts; ages are seen from now; an open incident is named."""
+    notices: list[Notice] = [
+        status("web-01", HostState.ANOMALOUS, 8.0, T0, partition=2),
+        status("web-01", HostState.NORMAL, 1.0, T0 - 50.0, partition=1),
+        signal("web-01"),
+    ]
+    (row,) = hosts(notices, log(opened()), T0 + 10.0)
+    expected = (HostState.ANOMALOUS, False, 8.0, 500, 2, 11.0, 10.0, ONE)
+    found = (
+        row.state,
+        row.is_stale,
+        row.score,
+        row.samples,
+        row.partition,
+        row.last_sample_age_seconds,
+        row.roster_age_seconds,
+        row.incident_id,
+    )
+    assert expected == found
+
+
+def test_a_host_that_detect_forgot_is_not_healthy() -> None:
+    """An old roster entry is marked, and a host with an incident is listed though the roster has lost it."""
+    stale, unknown = hosts([status("web-09", HostState.NORMAL, time=T0 - 181.0)], log(opened()), T0)[::-1]
+    assert (stale.host, stale.is_stale) == ("web-09", True)
+    assert (unknown.host, unknown.state, unknown.is_stale) == ("web-01", None, True)
+
+
+def test_a_closed_incident_is_not_shown_at_its_host() -> None:
+    """Only open incidents are."""
+    (row,) = hosts([status("web-01", HostState.NORMAL)], log(*repaired()), T0)
+    assert not row.incident_id
+
+
+def test_explain_gives_every_record_in_order() -> None:
+    """The story is complete and in the log's order; records of others are not in it."""
+    other = opened(TWO, "web-02")
+    records = (*repaired()[:5], other, *repaired()[5:])
+    steps = explain(log(*records), ONE, T0).steps
+    expected = [offset for offset, record in enumerate(records) if record not in (STARTED, other)]
+    assert expected == [step.offset for step in steps]
+    assert [step.seen_offset for step in steps] == [offset - 1 for offset in expected]
+
+
+def test_explain_shows_what_was_ignored() -> None:
+    """The claim of the slower engine is in the story with the reason why it counted for nothing."""
+    steps = explain(log(*running()), ONE, T0).steps
+    claims = [(step.record.claim, step.ignored) for step in steps if isinstance(step.record, RunClaimed)]
+    expected = [("c1", ""), ("c2", "already_claimed")]
+    assert expected == claims
+
+
+WANTED = {
+    "the id": (ONE, ONE),
+    "a unique beginning": ("2", TWO),
+    "a beginning in capitals": ("2E", TWO),
+    "a host with one incident": ("web-02", TWO),
+    "a host in capitals": ("WEB-02", TWO),
+}
+
+
+@pytest.mark.parametrize(("wanted", "expected"), WANTED.values(), ids=WANTED.keys())
+def test_an_incident_is_found(wanted: str, expected: str) -> None:
+    """By id, by a unique beginning of it, or by its host; the story is complete however it was named."""
+    explanation = explain(log(opened(), opened(TWO, "web-02")), wanted, T0)
+    assert (explanation.incident.incident_id, len(explanation.steps)) == (expected, 1)
+
+
+def test_a_host_means_its_open_incident() -> None:
+    """After a second failure the host's name means the incident of now; both are found by id."""
+    second = opened("1a" * 16, episode=2)
+    entries = log(*repaired(), second)
+    assert explain(entries, "web-01", T0).incident.incident_id == second.incident_id
+    assert explain(entries, ONE, T0).incident.phase is Phase.CLOSED
+
+
+MISTAKES = {
+    "ambiguous": ("1", r"incident '1' is not unique, it may be: 1f1f1f1f \(web-01\), 1a1a1a1a \(web-03\)"),
+    "a mistyped id": ("2d2e2e2e", r"no incident '2d2e2e2e'; open are: 2e2e2e2e \(web-02\), 1f1f1f1f \(web-01\), "),
+    "a mistyped host": ("wev-03", r"no incident 'wev-03'; open are: 1a1a1a1a \(web-03\), "),
+    "empty": ("", r"no incident ''; open are: "),
+    "hostile": ("\x1b[2J", r"no incident '\\x1b\[2J'; open are: "),
+}
+
+
+@pytest.mark.parametrize(("wanted", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_answered_with_what_may_be_meant(wanted: str, expected: str) -> None:
+    """The error names what was typed and the nearest open incidents."""
+    entries = log(opened(), opened(TWO, "web-02"), opened("1a" * 16, "web-03"))
+    with pytest.raises(IncidentNotFoundError, match=expected):
+        explain(entries, wanted, T0)
+
+
+def test_nothing_is_open() -> None:
+    """Then the error says where closed ones are."""
+    with pytest.raises(IncidentNotFoundError, match="no incident is open"):
+        explain(log(), "web-01", T0)
+
+
+def test_answers_are_json() -> None:
+    """`--json` loses nothing: what is written reads back as the same answer."""
+    answer = explain(log(*repaired()), ONE, T0 + 60.0)
+    assert msgspec.json.decode(msgspec.json.encode(answer), type=Explanation) == answer
+    rows = incidents(log(*repaired(), opened(TWO, "web-02")), T0)
+    assert msgspec.json.decode(msgspec.json.encode(rows), type=tuple[IncidentRow, ...]) == rows
+
+
+LINES = [
+    (STARTED, "engine.started", "", "engine engine-1 0.1.0 started with policy dddddddddddd and 1 playbook"),
+    (
+        opened(),
+        "incident.opened",
+        "web-01",
+        "incident opened: anomaly, score 9.4 (threshold 3.0); proc.cpu{service=web} is 98.2, expected 12 to 33.2",
+    ),
+    (
+        decided(Verdict.RUN),
+        "decision.made",
+        "web-01",
+        "decision: run restart, attempt 1 (rule restart-web; 2 gates passed)",
+    ),
+    (
+        decided(Verdict.DENY, gate=COOLDOWN),
+        "decision.made",
+        "web-01",
+        (
+            "decision: do not run restart (rule restart-web): cooldown: too soon after the last run on this host "
+            "(41, limit 900)"
+        ),
+    ),
+    (
+        decided(Verdict.OBSERVE, reason="would_run", mode=RuleMode.OBSERVE),
+        "decision.made",
+        "web-01",
+        "decision: only observe (rule restart-web): would run restart",
+    ),
+    (
+        decided(Verdict.DENY, rule="", gates=(), reason="no_rule"),
+        "decision.made",
+        "web-01",
+        "decision: nothing to run: no rule of the policy answers this signal",
+    ),
+    (CLEARED, "incident.updated", "web-01", "anomaly signal cleared, score 0.4"),
+    (running()[3], "run.claimed", "web-01", "engine engine-1 claims the run"),
+    (REVOKED, "run.revoked", "web-01", "claim taken back: the host has recovered by itself"),
+    (running()[5], "run.started", "web-01", "playbook restart starts (at most 1m)"),
+    (running()[6], "run.progressed", "web-01", "task 2: Restart the service: changed on web-01 in 1.2 s"),
+    (FINISHED, "run.finished", "web-01", "playbook ended: successful, rc 0"),
+    (UNKNOWN, "run.unknown", "web-01", "the run's outcome is not known: engine_lost"),
+    (
+        NOT_EXECUTED,
+        "run.not_executed",
+        "web-01",
+        "the run had no effect, and its marker on the target is closed: it can have none any more",
+    ),
+    (repaired()[9], "run.verified", "web-01", "verification: success, score 0.4"),
+    (HUMAN, "incident.needs_human", "web-01", "a human is needed: enough was tried for this incident"),
+    (CLOSED, "incident.closed", "web-01", "incident closed: a run helped, shown by new data"),
+    (None, "unknown", "", "a record of a type that this version does not know"),
+]
+
+
+@pytest.mark.parametrize(("record", "kind", "host", "text"), LINES, ids=[text[:40] for *_, text in LINES])
+def test_each_record_is_one_sentence(record: Record | None, kind: str, host: str, text: str) -> None:
+    """`audit tail` tells every type of record in words."""
+    line = audit_line(Entry(7, T0, record, Seen(6, "0" * 64)))
+    assert (7, T0, kind, host, text) == (line.offset, line.time, line.type, line.host, line.text)
+    assert line.record == record
+
+
+def test_every_type_of_record_has_a_sentence() -> None:
+    """A new type of record can not be forgotten here."""
+    assert set(Record.__value__.__args__) == {type(record) for record, *_ in LINES if record}
+
+
+def test_audit_lines_come_one_by_one() -> None:
+    """The log is for ever: lines are made as entries come, also from a log that is still written."""
+    entries = iter(log(*repaired()))
+    first = next(audit_lines(entries))
+    assert (first.offset, next(entries).offset) == (0, 1)
+
+
+def test_an_empty_log_has_empty_answers() -> None:
+    """A fresh installation is no error."""
+    assert (hosts([], [], T0), incidents([], T0), list(audit_lines([]))) == ((), (), [])

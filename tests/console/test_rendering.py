@@ -1,0 +1,282 @@
+"""What an operator sees: in words that suffice without colour, at the width of a terminal, whatever the names hold."""
+
+import io
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console, RenderableType
+
+import remediations
+from console.queries import audit_line, audit_lines, explain, hosts, incidents
+from console.rendering import (
+    draw_audit_line,
+    draw_evidence,
+    draw_explanation,
+    draw_hosts,
+    draw_incidents,
+    draw_window,
+    headline,
+)
+from console.sentences import REASONS, ago, number, span, utc
+from detectors.signals import Evidence, HostState, WindowPoint
+from remediations.records import GateResult, Record, RunProgressed, Verdict
+from tests.console.stories import (
+    COOLDOWN,
+    FINISHED,
+    HUMAN,
+    ONE,
+    T0,
+    TASK,
+    UNKNOWN,
+    decided,
+    log,
+    opened,
+    repaired,
+    running,
+    signal,
+    status,
+)
+
+
+def drawn(what: RenderableType, *, width: int = 120, colour: bool = False) -> str:
+    """What is printed on a terminal of this width."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=colour, color_system="standard" if colour else None)
+    console.print(what)
+    return out.getvalue()
+
+
+def told(*records: Record, now: float = T0 + 60.0) -> str:
+    """The drawn story of incident ONE, without line breaks, so that wrapping does not matter."""
+    return " ".join(drawn(draw_explanation(explain(log(*records), ONE, now), now)).split())
+
+
+def test_the_story_of_a_repair_reads_from_top_to_bottom() -> None:
+    """State, what was seen, decision with its gates, tasks, outcome, verification, closing: in this order."""
+    story = told(*repaired())
+    parts = [
+        f"Incident {ONE} on web-01: ✓ closed",
+        "opened 2026-11-21 02:20:01Z, 59s ago",
+        "It is over since 2026-11-21 02:20:10Z: a run helped, shown by new data.",
+        "A playbook was run once; the last outcome is success.",
+        "anomaly at 2026-11-21 02:20:00Z: score 9.4, threshold 3.0",
+        "proc.cpu{service=web} 98.2 21.5 12 to 33.2 9.4",
+        "score ▁",
+        "votes: level 9.4",
+        "samples partition 3, offsets 100 to 129",
+        "incident opened, on the evidence above #1",
+        "decision: run restart, attempt 1 (rule restart-web; 2 gates passed) #2, decided on #1",
+        "✓ rule_mode auto",
+        "✓ cooldown 900",
+        "engine engine-1 claims the run #3",
+        "engine engine-2 claims the run ignored: another claim was first #4",
+        "playbook restart starts (at most 1m) #5",
+        "✎ task 2: Restart the service: changed on web-01 in 1.2 s #6",
+        "playbook ended: successful, rc 0 #7",
+        "anomaly signal cleared, score 0.4 #8",
+        "verification: success, score 0.4 #9",
+        "incident closed: a run helped, shown by new data #10",
+    ]
+    places = [story.find(part) for part in parts]
+    assert dict.fromkeys(parts, True) == {part: place >= 0 for part, place in zip(parts, places, strict=True)}
+    assert sorted(places) == places
+
+
+def test_a_denial_says_why_and_when() -> None:
+    """The sentence at the top and the gate itself: value, limit, from when on, and how long that is."""
+    story = told(opened(), decided(Verdict.DENY, gate=COOLDOWN))
+    top = "Nothing is run (rule restart-web, playbook restart): cooldown: too soon after the last run on this host"
+    gate = "✕ cooldown: too soon after the last run on this host (41, limit 900)"
+    again = "Possible from 2026-11-21 02:34:19Z on (in 13m 19s)."
+    assert [story.count(part) for part in (top, gate, again)] == [1, 1, 2]
+
+
+def test_repeated_denials_are_told_once() -> None:
+    """An incident that is weighed every minute of a night stays readable."""
+    story = told(opened(), *[decided(Verdict.DENY, gate=COOLDOWN)] * 300)
+    assert "(300 times, the last at 2026-11-21 02:25:00Z) #300" in story
+    assert story.count("do not run restart") == 1
+
+
+NO_GROUP = GateResult("group_concurrency", passed=False, reason="no_group", limit="1")
+HEADLINES: dict[str, tuple[tuple[Record, ...], str]] = {
+    "no decision": ((opened(),), "Nothing is run: no decision has been made yet. Is an engine running?"),
+    "no rule": (
+        (opened(), decided(Verdict.DENY, rule="", gates=(), reason="no_rule")),
+        "Nothing is run: no rule of the policy answers this signal.",
+    ),
+    "a gate that time will not open": (
+        (opened(), decided(Verdict.DENY, gate=NO_GROUP)),
+        (
+            "Nothing is run (rule restart-web, playbook restart): group_concurrency: the host is in no inventory "
+            "group, so no group limit can hold (limit 1). Time alone will not change that."
+        ),
+    ),
+    "observing": (
+        (opened(), decided(Verdict.OBSERVE, reason="would_run")),
+        "Nothing is run (rule restart-web, playbook restart): every gate let it pass, but the rule only observes.",
+    ),
+    "decided": ((opened(), decided(Verdict.RUN)), "restart is decided and about to run."),
+    "running": (running(), "restart is being run on web-01."),
+    "unknown": (
+        (*running(), UNKNOWN),
+        "Whether restart had its effect is not known. The target is asked; nothing is run again blindly.",
+    ),
+    "verifying": (
+        (*running(), FINISHED),
+        "restart has ended. Data newer than its end will show whether it helped: waiting for it.",
+    ),
+    "given up": (
+        (*running(), FINISHED, HUMAN),
+        "A human is needed: enough was tried for this incident. Automation keeps off web-01 until this is closed.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("records", "expected"), HEADLINES.values(), ids=HEADLINES.keys())
+def test_the_headline_says_how_it_stands(records: tuple[Record, ...], expected: str) -> None:
+    """The first sentence suffices to know whether one has to get up."""
+    assert expected == headline(explain(log(*records), ONE, T0), T0)
+
+
+HOSTILE = "[bold red]\x1b[2J\x1b]0;x\x07\u202e{{x}}\n[/]"
+
+
+def test_hostile_names_stay_text() -> None:
+    """Markup is shown as letters, and nothing reaches the terminal that could steer it."""
+    series = msgspec.structs.replace(signal("h").evidence.series[0], series=HOSTILE)
+    raised = msgspec.structs.replace(signal(HOSTILE, identity=ONE), evidence=Evidence((series,), votes={HOSTILE: 1.0}))
+    start = msgspec.structs.replace(opened(host=HOSTILE), signal=raised)
+    task = msgspec.structs.replace(TASK, task=HOSTILE, host=HOSTILE)
+    progress = RunProgressed(ONE, HOSTILE, "a", "c", task)
+    denied = decided(Verdict.DENY, host=HOSTILE, gate=msgspec.structs.replace(COOLDOWN, value=HOSTILE))
+    entries = log(start, progress, denied)
+    drawings = [
+        draw_explanation(explain(entries, ONE, T0), T0),
+        draw_hosts(hosts([status(HOSTILE, HostState.SILENT)], entries, T0)),
+        draw_incidents(incidents(entries, T0), T0),
+        *(draw_audit_line(line) for line in audit_lines(entries)),
+    ]
+    for drawing in drawings:
+        text = drawn(drawing, width=400)
+        assert "[bold red]" in text
+        assert all(each.isprintable() or each == "\n" for each in text)
+
+
+def test_states_can_be_told_without_colour() -> None:
+    """Each state has its own word and mark in the plain text."""
+    rows = hosts([status(state.value, state) for state in HostState], log(opened()), T0)
+    text = drawn(draw_hosts(rows))
+    marks = ("▲ anomalous", "✕ silent", "? not in roster", "○ learning", "● normal")
+    assert all(mark in text for mark in marks)
+    assert "5 hosts: 1 anomalous, 1 silent, 1 learning, 1 normal, 1 not in roster" in text
+
+
+def test_a_row_of_the_fleet() -> None:
+    """One line a host: score, samples, last sample, partition, incident."""
+    rows = hosts([status("web-01", HostState.ANOMALOUS, 8.04, partition=3)], log(opened()), T0 + 41.0)
+    line = drawn(draw_hosts(rows)).splitlines()[1]
+    assert ["web-01", "▲", "anomalous", "8.0", "500", "42s", "ago", "3", ONE[:8]] == line.split()
+
+
+def test_a_silent_detect_is_said() -> None:
+    """An old roster must not pass for a healthy fleet."""
+    rows = hosts([status("web-01", HostState.NORMAL)], [], T0 + 7300.0)
+    text = drawn(draw_hosts(rows))
+    assert "● normal, 2h 1m old" in text
+    assert "1 not reported by detect lately: is it running?" in text
+
+
+def test_a_row_of_an_incident() -> None:
+    """Id, host, when, state, runs, decision with the time it may pass, outcome."""
+    rows = incidents(log(opened(), decided(Verdict.DENY, gate=COOLDOWN)), T0 + 60.0)
+    line = drawn(draw_incidents(rows, T0 + 60.0), width=160).splitlines()[1]
+    assert line.startswith(f"{ONE[:8]}  web-01  2026-11-21 02:20:00Z, 1m ago  ▲ open")
+    assert "deny: cooldown (restart-web), possible in 13m 19s" in line
+
+
+def test_a_line_of_the_tail() -> None:
+    """Offset, time, type, incident, host, sentence."""
+    line = drawn(draw_audit_line(audit_line(log(opened())[0])), width=300).rstrip()
+    start = f"#0      2026-11-21 02:20:00Z  incident.opened       {ONE[:8]} web-01           incident opened: anomaly"
+    assert start == line[: len(start)]
+
+
+def test_empty_answers_say_what_to_look_for() -> None:
+    """Nothing to show is said in words."""
+    assert "is detect running?" in drawn(draw_hosts([]))
+    assert "nothing was raised" in drawn(draw_incidents([], T0))
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_every_width_shows_the_whole_story(width: int) -> None:
+    """A narrow terminal wraps; it loses no number."""
+    text = drawn(draw_explanation(explain(log(*repaired()), ONE, T0), T0), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert all(offset in text for offset in ("#1", "#5", "#10"))
+
+
+def test_the_window_marks_what_is_over_the_threshold() -> None:
+    """Low scores are low bars; those from the threshold on are red."""
+    window = [WindowPoint(T0 + place, score) for place, score in enumerate((0.0, 2.9, 3.0, 6.0))]
+    bars = draw_window(window, 3.0)
+    assert bars.plain == "▁▄▅█  3s, highest 6.0"
+    assert [str(each.style) for each in bars.spans[:4]] == ["green", "green", "red", "red"]
+
+
+def test_evidence_may_be_missing() -> None:
+    """A silence has no series and perhaps no window; it is still a story."""
+    bare = msgspec.structs.replace(signal("h"), evidence=Evidence())
+    assert drawn(draw_evidence(bare)).splitlines() == ["anomaly at 2026-11-21 02:20:00Z: score 9.4, threshold 3.0"]
+
+
+SPANS = {0.0: "0s", 59.4: "59s", 60.0: "1m", 250.0: "4m 10s", 3600.0: "1h", 90_061.0: "1d 1h", -5.0: "5s"}
+
+
+@pytest.mark.parametrize(("seconds", "expected"), SPANS.items())
+def test_spans_have_two_units(seconds: float, expected: str) -> None:
+    """Enough to judge by, no more."""
+    assert expected == span(seconds)
+
+
+TIMES = {T0: "2026-11-21 02:20:00Z", 0.0: "-", -1.0: "-", 1e300: "1e+300", float("inf"): "inf", float("nan"): "-"}
+
+
+@pytest.mark.parametrize(("time", "expected"), TIMES.items())
+def test_times_are_utc(time: float, expected: str) -> None:
+    """A time that is none does not stop the answer."""
+    assert expected == utc(time)
+
+
+AGES = {T0 - 250.0: "4m 10s ago", T0 + 60.0: "in 1m", T0: "0s ago", 0.0: "-", float("nan"): "-"}
+
+
+@pytest.mark.parametrize(("time", "expected"), AGES.items())
+def test_ages_are_seen_from_now(time: float, expected: str) -> None:
+    """The past and the future are told apart."""
+    assert expected == ago(time, T0)
+
+
+NUMBERS = {0.0: "0", 0.000123: "0.000123", 98.25: "98.2", 1234567.0: "1,234,567", -4096.0: "-4,096", 1e15: "1e+15"}
+
+
+@pytest.mark.parametrize(("value", "expected"), NUMBERS.items())
+def test_numbers_are_short(value: float, expected: str) -> None:
+    """Three digits, or whole thousands."""
+    assert expected == number(value)
+
+
+def reasons_in(module: str, call: str) -> set[str]:
+    """The literal reasons that a module of remediations gives."""
+    source = (Path(remediations.__file__).parent / module).read_text(encoding="utf-8")
+    return set(re.findall(call, source))
+
+
+def test_every_reason_has_words() -> None:
+    """Nobody is left alone with a code at 3 am: a gate or a fold rule that is added needs a sentence here."""
+    given = reasons_in("gates.py", r'_deny\(\s*"\w+", "(\w+)"') | reasons_in("ledger.py", r'_ignore\("(\w+)"\)')
+    given |= reasons_in("decisions.py", r'reason="(\w+)"')
+    assert len(given) > 20
+    assert set() == given - set(REASONS)
