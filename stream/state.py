@@ -1,6 +1,6 @@
 """The state topic: reads the pages of partitions, merges them into shards, writes pages."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -12,7 +12,7 @@ from detectors.signals import HostStatus, Signal
 from stream.errors import StateError
 from stream.kafka import open_consumer
 from stream.outbox import Message, Outbox
-from stream.pages import PageBook, PageRecord, Writer, decode_page, generation_of
+from stream.pages import PAGE_BYTES_MAXIMUM, PageBook, PageRecord, Writer, decode_page, generation_of
 from stream.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class StateTopic:
             while left:
                 for source, records in (await consumer.getmany(*left, timeout_ms=int(READ_SECONDS * 1000))).items():
                     for record in records:
-                        _merge(pages[source.partition], record.key, record.value)
+                        merge_record(pages[source.partition], record.key, record.value)
                 left = [source for source in left if await consumer.position(source) < ends[source]]
         finally:
             await consumer.stop()
@@ -89,7 +89,8 @@ class StateTopic:
         await self._outbox.publish(self._topic, messages)
 
 
-def _merge(pages: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> None:
+def merge_record(pages: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> None:
+    """Keep of a compacted topic what its readers keep: the last value of each key."""
     if key is None:
         return
     if value is None:
@@ -98,12 +99,18 @@ def _merge(pages: dict[bytes, bytes], key: bytes | None, value: bytes | None) ->
         pages[key] = value
 
 
-def restore(shard: ShardLike, pages: dict[bytes, bytes], writer: Writer, now_seconds: float) -> PageBook:
+def restore(
+    shard: ShardLike,
+    pages: Mapping[bytes, bytes],
+    writer: Writer,
+    now_seconds: float,
+    page_bytes_maximum: int = PAGE_BYTES_MAXIMUM,
+) -> PageBook:
     """Load the pages of one partition into an empty shard, row by row, and begin a book of pages for `writer`.
 
     A page or row that cannot be read is told in the log and left where it is: its hosts are learned anew.
     """
-    book = PageBook(writer)
+    book = PageBook(writer, page_bytes_maximum)
     found: dict[bytes, list[int]] = {}
     through_offset = 0
     for key, value in pages.items():
