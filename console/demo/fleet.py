@@ -162,21 +162,18 @@ class Fleet:
     def start(self) -> None:
         """Start supervisord and wait until every service answers; raises FleetError if one does not in time."""
         write_configuration(self.plan)
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "console.demo.fleet", self.plan.configuration],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=(Path(self.plan.folder) / "supervisord.err").open("wb"),
-            start_new_session=True,
-        )
+        with (Path(self.plan.folder) / "supervisord.err").open("wb") as errors:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-P", "-m", "console.demo.fleet", self.plan.configuration],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS
-        waiting = {each.host for each in self.plan.services}
-        while waiting:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise FleetError(
-                    f"services {', '.join(sorted(waiting))} did not start: see the logs in {self.plan.folder}"
-                )
-            waiting = {host for host in waiting if not self._is_up(host)}
+        while waiting := [each.host for each in self.plan.services if not _is_up(each)]:
+            if self._process.poll() is not None or time.monotonic() > deadline or self._gave_up():
+                raise FleetError(f"services {', '.join(waiting)} did not start: see the logs in {self.plan.folder}")
             time.sleep(POLL_SECONDS)
 
     def ask_to_stop(self) -> None:
@@ -212,8 +209,12 @@ class Fleet:
             raise FleetError(f"service {host} does not answer at {self.plan.service(host).url}/fault")
         return cast("int", answer["pid"])
 
-    def _is_up(self, host: str) -> bool:
-        return _ask(self.plan.service(host), "GET", "/health") is not None
+    def _gave_up(self) -> bool:
+        """Whether supervisord tries no longer to start some service."""
+        try:
+            return any(each.state == "FATAL" for each in self.processes().values())
+        except FleetError:
+            return False  # supervisord itself does not listen yet
 
 
 def processes(plan: Plan) -> dict[str, ServiceProcess]:
@@ -236,6 +237,11 @@ def spawns(plan: Plan) -> dict[str, tuple[int, ...]]:
     for host, pid in SPAWNED.findall(text):
         started[host] = (*started.get(host, ()), int(pid))
     return started
+
+
+def _is_up(target: Service) -> bool:
+    answer = _ask(target, "GET", "/health")
+    return answer is not None and answer.get("service") == target.host
 
 
 def _ask(target: Service, method: str, path: str) -> dict[str, object] | None:

@@ -18,7 +18,7 @@ from stream.settings import Settings
 
 PLAYBOOKS = Path(remediations.__file__).parent.parent / "playbooks"
 OWNER_FILE = ".tidegate-demo"
-SAMPLES_MINIMUM = 120
+SAMPLES_MINIMUM = 700  # readings and log lines of a host: about fifty seconds
 COOLDOWN_SECONDS = 900
 
 POLICY = f"""\
