@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from console.queries import SHORT_ID_CHARACTERS, AuditLine, Explanation, HostRow, IncidentRow, Phase, Step
-from console.sentences import ago, because, denial, number, say, span, utc
+from console.sentences import ago, because, conclusion, denial, number, say, span, utc
 from detectors.signals import HostState, Signal, WindowPoint
 from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
 from remediations.runs import TaskOutcome
@@ -282,7 +282,11 @@ def _step_line(group: Sequence[Step]) -> Text:
     step, first = group[-1], group[0]
     record = step.record
     style = VERDICTS[record.verdict] if isinstance(record, DecisionMade) else ""
-    words = "incident opened, on the evidence above" if isinstance(record, IncidentOpened) else say(record)
+    words = say(record)
+    if isinstance(record, IncidentOpened):
+        words = "incident opened, on the evidence above"
+    elif isinstance(record, DecisionMade) and record.gates:
+        words = conclusion(record)  # the gates, drawn below it, say why
     line = Text.assemble((f"{utc(first.time)} ", "dim"), plain(words, "dim strike" if step.ignored else style))
     if len(group) > 1:
         line.append(f" ({len(group)} times, the last at {utc(step.time)})", style="dim")
@@ -295,10 +299,12 @@ def _step_line(group: Sequence[Step]) -> Text:
 def _add_gates(branch: Tree, gates: Sequence[GateResult], now: float) -> None:
     for gate in gates:
         if gate.passed:
-            seen = " of ".join(part for part in (gate.value, gate.limit) if part)
+            seen = ", ".join(part for part in (gate.value, gate.limit and f"limit {gate.limit}") if part)
             branch.add(Text.assemble(("✓ ", "green"), plain(gate.gate), plain(f"  {seen}" if seen else "", "dim")))
         else:
-            branch.add(Text.assemble(("✕ ", "bold red"), plain(denial(gate), "red"), plain(_next_time(gate, now))))
+            branch.add(
+                Text.assemble(("✕ ", "bold red"), plain(denial(gate) + ".", "red"), plain(_next_time(gate, now)))
+            )
 
 
 def _add_task(branch: Tree, step: Step, record: RunProgressed) -> None:

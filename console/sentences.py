@@ -119,6 +119,16 @@ def denial(gate: GateResult) -> str:
     return f"{gate.gate}: {because(gate.reason)}{value}"
 
 
+def conclusion(record: DecisionMade) -> str:
+    """What a decision came to, without the reason."""
+    rule = f"rule {record.rule}" if record.rule else "no rule"
+    if record.verdict is Verdict.RUN:
+        return f"decision: run {record.playbook}, attempt {record.attempt} ({rule}; {len(record.gates)} gates passed)"
+    if record.verdict is Verdict.OBSERVE:
+        return f"decision: only observe, do not run {record.playbook} ({rule})"
+    return f"decision: do not run {record.playbook} ({rule})" if record.rule else "decision: nothing to run"
+
+
 def say(record: Record) -> str:
     """One record in one sentence."""
     return _SAY[type(record)](record)
@@ -144,17 +154,11 @@ def _updated(record: IncidentUpdated) -> str:
 
 
 def _decided(record: DecisionMade) -> str:
-    rule = f"rule {record.rule}" if record.rule else "no rule"
-    if record.verdict is Verdict.RUN:
-        return f"decision: run {record.playbook}, attempt {record.attempt} ({rule}; {len(record.gates)} gates passed)"
     gate = next((gate for gate in record.gates if not gate.passed), None)
-    why = denial(gate) if gate else because(record.reason)
-    if record.verdict is Verdict.OBSERVE:
-        would = f"would be denied by {why}" if gate else f"would run {record.playbook}"
-        return f"decision: only observe ({rule}): {would}"
-    return (
-        f"decision: do not run {record.playbook} ({rule}): {why}" if record.rule else f"decision: nothing to run: {why}"
-    )
+    if gate is not None:
+        return f"{conclusion(record)}: {denial(gate)}"
+    why = "" if record.verdict is Verdict.RUN else f": {because(record.reason)}"
+    return conclusion(record) + why
 
 
 def _claimed(record: RunClaimed) -> str:

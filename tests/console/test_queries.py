@@ -247,7 +247,10 @@ LINES = [
         decided(Verdict.OBSERVE, reason="would_run", mode=RuleMode.OBSERVE),
         "decision.made",
         "web-01",
-        "decision: only observe (rule restart-web): would run restart",
+        (
+            "decision: only observe, do not run restart (rule restart-web): every gate let it pass, "
+            "but the rule only observes"
+        ),
     ),
     (
         decided(Verdict.DENY, rule="", gates=(), reason="no_rule"),

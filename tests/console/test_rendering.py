@@ -69,7 +69,7 @@ def test_the_story_of_a_repair_reads_from_top_to_bottom() -> None:
         "incident opened, on the evidence above #1",
         "decision: run restart, attempt 1 (rule restart-web; 2 gates passed) #2, decided on #1",
         "✓ rule_mode auto",
-        "✓ cooldown 900",
+        "✓ cooldown limit 900",
         "engine engine-1 claims the run #3",
         "engine engine-2 claims the run ignored: another claim was first #4",
         "playbook restart starts (at most 1m) #5",
@@ -88,7 +88,7 @@ def test_a_denial_says_why_and_when() -> None:
     """The sentence at the top and the gate itself: value, limit, from when on, and how long that is."""
     story = told(opened(), decided(Verdict.DENY, gate=COOLDOWN))
     top = "Nothing is run (rule restart-web, playbook restart): cooldown: too soon after the last run on this host"
-    gate = "✕ cooldown: too soon after the last run on this host (41, limit 900)"
+    gate = "✕ cooldown: too soon after the last run on this host (41, limit 900). Possible from"
     again = "Possible from 2026-11-21 02:34:19Z on (in 13m 19s)."
     assert [story.count(part) for part in (top, gate, again)] == [1, 1, 2]
 
