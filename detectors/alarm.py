@@ -2,8 +2,8 @@
 
 import enum
 import itertools
+import math
 from collections import deque
-from collections.abc import Iterable
 
 import msgspec
 
@@ -38,9 +38,10 @@ class AlarmState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Alarm:
-    """Raises at k of n rows at or over the threshold, clears at m of n rows, all newer than the raise, under a lower one.
+    """Raises when k of the n latest rows are at or over the threshold, clears when m of n are under a lower one.
 
-    A single row never raises, a single good row never clears, and a young host raises nothing.
+    n rows span about `vote_seconds`. Only rows newer than the raise can clear. A single row never raises, a single good
+    row never clears, and a young host raises nothing.
     """
 
     __slots__ = ("raised_id", "rows", "since", "window")
@@ -62,21 +63,22 @@ class Alarm:
         last = self.window[-1]
         self.window[-1] = Row(max(last.time, time), score, last.offset)
 
-    def turn(self, settings: DetectorSettings) -> Turn:
-        """Whether the alarm must be raised or cleared now."""
-        if self.raised_id:
-            if self.since < settings.clear_votes:
-                return Turn.NONE
-            latest = self._latest(min(settings.clear_rows, self.since))
-            calm = sum(row.score < settings.clear_threshold for row in latest)
-            return Turn.CLEARED if calm >= settings.clear_votes else Turn.NONE
-        if self.rows <= settings.warmup_rows:
-            return Turn.NONE
-        votes = sum(row.score >= settings.threshold for row in self._latest(settings.raise_rows))
-        return Turn.RAISED if votes >= settings.raise_votes else Turn.NONE
+    def young(self, settings: DetectorSettings) -> bool:
+        """Whether too few rows were seen to raise anything."""
+        return self.rows <= settings.warmup_rows
 
-    def _latest(self, rows: int) -> Iterable[Row]:
-        return itertools.islice(reversed(self.window), rows)
+    def turn(self, settings: DetectorSettings, interval_seconds: float) -> Turn:
+        """Whether the alarm must be raised or cleared now; the rows are `interval_seconds` apart."""
+        rows = vote_rows(settings, interval_seconds)
+        latest = list(itertools.islice(reversed(self.window), rows))
+        if self.raised_id:
+            calm = sum(row.score < settings.clear_threshold for row in latest)
+            cleared = self.since >= rows and calm >= math.ceil(settings.clear_share * rows)
+            return Turn.CLEARED if cleared else Turn.NONE
+        if self.young(settings):
+            return Turn.NONE
+        votes = sum(row.score >= settings.threshold for row in latest)
+        return Turn.RAISED if votes >= math.ceil(settings.raise_share * rows) else Turn.NONE
 
     def state(self) -> AlarmState:
         """Everything, as plain values."""
@@ -89,3 +91,14 @@ class Alarm:
         alarm.window.extend(state.window)
         alarm.rows, alarm.since, alarm.raised_id = state.rows, state.since, state.raised_id
         return alarm
+
+
+def vote_rows(settings: DetectorSettings, interval_seconds: float) -> int:
+    """How many of the latest rows decide together.
+
+    Example:
+        >>> [vote_rows(DetectorSettings(), seconds) for seconds in (0.1, 0.5, 10.0)]
+        [30, 10, 3]
+    """
+    wanted = round(settings.vote_seconds / interval_seconds) if interval_seconds > 0.0 else 0
+    return max(min(wanted, WINDOW // 2), settings.vote_rows_minimum)

@@ -1,11 +1,12 @@
 """What a detector of one series must offer."""
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 
-RAW_MAXIMUM = 100.0  # every raw score is bounded: one reading can never dominate a calibration
+RAW_MAXIMUM: Final = 100.0  # every raw score is bounded: no reading can dominate a calibration
+LEVEL_FLOOR: Final = 0.05  # of the level: a scale is never less, a change far below it matters to nobody
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -18,8 +19,9 @@ class Band(msgspec.Struct, frozen=True):
 class Detector(Protocol):
     """One online detector of one series: score a value, then learn it.
 
-    `score` is pure and within [0, RAW_MAXIMUM], higher is stranger, 0 while too little was learned; both take any finite number.
-    `numbers` is the whole state and `restore(detector.numbers())` gives an equal detector, to the last bit. Its size is bounded.
+    `score` changes nothing and is within [0, RAW_MAXIMUM], higher is stranger, 0 while too little was learned.
+    `numbers` is the whole state, of bounded size; `restore(detector.numbers())` gives an equal detector, to the last
+    bit. Values are finite and at most 1e100 in size; far outliers come to `learn` drawn in to `guard.REACH` scales.
     """
 
     def __init__(self, *, seed: int = 0) -> None:
@@ -39,4 +41,17 @@ class Detector(Protocol):
 
     @classmethod
     def restore(cls, numbers: Sequence[float], *, seed: int = 0) -> Self:
-        """A detector with this state."""
+        """A detector with this state. ValueError if it is none of this detector's."""
+
+
+def distance(value: float, band: Band) -> float:
+    """How many scales the value is from the centre, at most RAW_MAXIMUM; a band without width knows only equal and not.
+
+    Example:
+        >>> distance(7.0, Band(5.0, 0.5)), distance(0.0, Band(0.0, 0.0)), distance(1.0, Band(0.0, 0.0))
+        (4.0, 0.0, 100.0)
+    """
+    away = abs(value - band.centre)
+    if away < RAW_MAXIMUM * band.scale:
+        return away / band.scale
+    return RAW_MAXIMUM if away > 0.0 else 0.0

@@ -1,7 +1,8 @@
 """Errors of the detectors package.
 
 DetectorError
-└── RowError             saved bytes of a host's row can not be used
+├── RowError             saved bytes of a host's row can not be used
+└── SettingsError        settings name a detector that does not exist
 """
 
 
@@ -11,3 +12,7 @@ class DetectorError(Exception):
 
 class RowError(DetectorError):
     """Saved bytes of a host's row can not be used: damaged, or of another version."""
+
+
+class SettingsError(DetectorError):
+    """Settings name a detector that does not exist: the text names it and those that do."""

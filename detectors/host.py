@@ -6,7 +6,7 @@ import msgspec
 
 from detectors.alarm import Alarm, AlarmState, Row, Turn
 from detectors.calibration import DECADE, SCORE_MAXIMUM
-from detectors.combination import combine
+from detectors.combination import combine, per_minute
 from detectors.errors import RowError
 from detectors.identity import signal_id
 from detectors.rates import LogRates, RatesState
@@ -22,7 +22,7 @@ INTERVAL_MEMORY, INTERVAL_CLIP = 32.0, 10.0
 
 
 class HostRow(msgspec.Struct, frozen=True, array_like=True):
-    """A saved host. `sources` maps (topic, partition) to the last (offset, index) applied, least recently used first."""
+    """A saved host. `sources` maps (topic, partition) to the last (offset, index), oldest use first."""
 
     version: int
     host: str
@@ -88,7 +88,7 @@ class HostModel:
         elif isinstance(sample, MetricSample):
             self._measure(offset, sample.time, sample.values, refusals, learn=learn)
         self.time = sample.time
-        turn = self.alarm.turn(self.settings)
+        turn = self.alarm.turn(self.settings, self.interval)
         if turn is not Turn.NONE:
             signals.append(self._turned(turn, offset, sample.time))
         return signals
@@ -120,7 +120,7 @@ class HostModel:
             return HostState.SILENT
         if self.alarm.raised_id:
             return HostState.ANOMALOUS
-        return HostState.YOUNG if self.alarm.rows <= self.settings.warmup_rows else HostState.NORMAL
+        return HostState.YOUNG if self.alarm.young(self.settings) else HostState.NORMAL
 
     def _remember(self, offset: int, source: Source) -> None:
         self.applied = offset
@@ -134,7 +134,8 @@ class HostModel:
     def _learns(self, time: float, *, paused: bool) -> bool:
         if not paused and not self.alarm.raised_id:
             self.frozen_since = None
-            return True
+            # A row that votes for an alarm is not learned from; at most `raise_share` of the rows can without raising it.
+            return self.score < self.settings.threshold or self.alarm.young(self.settings)
         if self.frozen_since is None:
             self.frozen_since = time
         return time - self.frozen_since > self.settings.pause_maximum_seconds
@@ -150,7 +151,8 @@ class HostModel:
         for series, value in readings:
             series.row = rows
             series.step(time, value, warmup=self.settings.warmup_rows, learn=learn)
-        self.score = combine([series.effective(time, rows) for series in self.series.values()])
+        combined = combine([series.effective(time, rows) for series in self.series.values()])
+        self.score = per_minute(combined, self.interval)
         self.alarm.update(time, self.score)
 
     def _open_row(self, time: float, offset: int) -> None:

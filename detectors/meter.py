@@ -12,8 +12,9 @@ FALLS = 3.0  # so many falls in recent memory betray a gauge, whatever their siz
 class Meter:
     """Turns the readings of one series into the values that are modelled.
 
-    A series that has risen eight times and never fallen is a counter: its value is then its growth a second, a fall to less than
-    half is a reset and gives no value, and a smaller fall makes it a gauge for as long as the fall is remembered.
+    A series that has risen eight times and never fallen is a counter: its value is then its growth a second. A fall
+    to less than half is a reset and gives no value; a smaller fall, or a third one within some hundred readings, makes
+    the series a gauge until its falls are forgotten.
 
     Example:
         >>> meter = Meter()
@@ -33,7 +34,7 @@ class Meter:
         self.counting = 0.0
 
     def read(self, time: float, value: float) -> float | None:
-        """The value to model, or None where a reading says nothing: a reset, or two readings of a counter at one time."""
+        """The value to model, or None where a reading says nothing: a reset, or a counter twice at one time."""
         if self.rises < 0.0:
             self.time, self.last, self.rises = time, value, 0.0
             return value

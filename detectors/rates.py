@@ -27,9 +27,10 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class LogRates:
-    """Counts the lines of one host by level. Nothing is told before the first line; then every window is, also an empty one.
+    """Counts the lines of one host by level: nothing before the first line, then every window, also an empty one.
 
-    A window closes by the event time of any record of the host. A line that comes after its window counts in the open one.
+    A window closes by the event time of any record of the host. A line that comes after its window counts in the open
+    one.
 
     Parameters:
         seconds: Length of a window.

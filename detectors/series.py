@@ -6,19 +6,31 @@ from collections.abc import Sequence
 import msgspec
 
 from detectors.calibration import SCORE_MAXIMUM, TailCalibration
-from detectors.contract import Detector
+from detectors.guard import Guard
 from detectors.meter import Meter
 from detectors.signals import SeriesEvidence
 from detectors.table import DETECTORS
 
+SETTLED = 10  # readings before a detector's raw scores say what is usual
 VALUE_MAXIMUM = 1e100  # its square is still finite
 LATE_MAXIMUM = 10  # so many late readings in a row are no longer late: the host's clock was set back
 INTERVAL_MEMORY = 32.0  # readings
 FRESH_INTERVALS = 2.5  # a score counts in full for so many of the series' usual intervals, then halves every interval
 
 
+class PartState(msgspec.Struct, frozen=True, array_like=True):
+    """A saved detector of a series: its numbers, its calibration's, its guard's counts and its latest score."""
+
+    name: str
+    detector: list[float]
+    tail: list[float]
+    readings: int
+    misfits: int
+    score: float
+
+
 class SeriesState(msgspec.Struct, frozen=True, array_like=True):
-    """A saved series: `parts` holds one (detector, its numbers, its calibration's numbers) per detector."""
+    """A saved series."""
 
     name: str
     readings: int
@@ -30,32 +42,56 @@ class SeriesState(msgspec.Struct, frozen=True, array_like=True):
     score: float
     previous: float
     meter: list[float]
-    parts: list[tuple[str, list[float], list[float], float]]
+    parts: list[PartState]
 
 
 class Part:
-    """One detector of a series with its calibration and its latest calibrated score."""
+    """One detector of a series, with its guard, its calibration and its latest calibrated score."""
 
-    __slots__ = ("detector", "name", "score", "tail")
+    __slots__ = ("detector", "guard", "name", "score", "seed", "tail")
 
-    def __init__(self, name: str, detector: Detector, tail: TailCalibration) -> None:
+    def __init__(self, name: str, seed: int) -> None:
         self.name = name
-        self.detector = detector
-        self.tail = tail
+        self.seed = seed
+        self.detector = DETECTORS[name](seed=seed)
+        self.guard = Guard()
+        self.tail = TailCalibration()
         self.score = 0.0
 
     def step(self, value: float, *, ready: bool, learn: bool) -> float:
-        """Score, then learn; 0 until the series is ready."""
+        """Score, then learn; the score is 0 until the series is ready."""
         raw = self.detector.score(value)
         self.score = self.tail.score(raw) if ready else 0.0
         if learn:
-            self.tail.learn(raw)
-            self.detector.learn(value)
+            if self.guard.readings >= SETTLED:
+                self.tail.learn(raw)
+            admitted = self.guard.admit(value, self.detector.band())
+            if admitted is None:
+                self.detector = DETECTORS[self.name](seed=self.seed)
+                admitted = value
+            self.detector.learn(admitted)
         return self.score
+
+    def state(self) -> PartState:
+        """Everything, as plain numbers."""
+        guard = self.guard
+        return PartState(
+            self.name, self.detector.numbers(), self.tail.numbers(), guard.readings, guard.misfits, self.score
+        )
+
+    @classmethod
+    def restore(cls, state: PartState, seed: int) -> "Part":
+        """A part with this state."""
+        part = cls(state.name, seed)
+        part.detector = DETECTORS[state.name].restore(state.detector, seed=seed)
+        part.tail = TailCalibration.restore(state.tail)
+        part.guard = Guard(state.readings, state.misfits)
+        part.score = state.score
+        return part
 
 
 class SeriesModel:
-    """Everything that is known of one series of one host. The score is that of its most surprised detector, less what their number makes likely."""
+    """Everything that is known of one series of one host. Its score is that of its most surprised detector."""
 
     __slots__ = (
         "interval",
@@ -84,7 +120,7 @@ class SeriesModel:
         self._start(detectors)
 
     def _start(self, detectors: Sequence[str]) -> None:
-        self.parts = [Part(name, DETECTORS[name](seed=self.seed), TailCalibration()) for name in detectors]
+        self.parts = [Part(name, self.seed) for name in detectors]
         self.readings = 0
         self.score = self.previous = 0.0
 
@@ -120,7 +156,7 @@ class SeriesModel:
             self.readings += 1
 
     def effective(self, time: float, row: int) -> float:
-        """The score as it counts at `time`: a reading that is not of this row must be confirmed by the one before it, and fades."""
+        """The score as it counts at `time`: if not of this row, it must be confirmed by the one before, and fades."""
         if self.row == row:
             return self.score
         score = min(self.score, self.previous)
@@ -147,41 +183,27 @@ class SeriesModel:
     def state(self) -> SeriesState:
         """Everything, as plain numbers."""
         return SeriesState(
-            self.name,
-            self.readings,
-            self.row,
-            self.time,
-            self.interval,
-            self.late,
-            self.observed,
-            self.score,
-            self.previous,
-            self.meter.numbers(),
-            [(part.name, part.detector.numbers(), part.tail.numbers(), part.score) for part in self.parts],
+            name=self.name,
+            readings=self.readings,
+            row=self.row,
+            time=self.time,
+            interval=self.interval,
+            late=self.late,
+            observed=self.observed,
+            score=self.score,
+            previous=self.previous,
+            meter=self.meter.numbers(),
+            parts=[part.state() for part in self.parts],
         )
 
     @classmethod
     def restore(cls, state: SeriesState, detectors: Sequence[str], seed: int = 0) -> "SeriesModel":
-        """A series with this state; a detector that was not saved starts empty, one that is no longer wanted is dropped."""
+        """A series with this state; a wanted detector that was not saved starts empty, others are dropped."""
         series = cls(state.name, detectors, seed)
-        series.readings, series.row, series.time, series.interval = (
-            state.readings,
-            state.row,
-            state.time,
-            state.interval,
-        )
-        series.late, series.observed, series.score, series.previous = (
-            state.late,
-            state.observed,
-            state.score,
-            state.previous,
-        )
+        series.readings, series.row, series.time = state.readings, state.row, state.time
+        series.interval, series.late, series.observed = state.interval, state.late, state.observed
+        series.score, series.previous = state.score, state.previous
         series.meter = Meter.restore(state.meter)
-        saved = {part[0]: part for part in state.parts}
-        for part in series.parts:
-            if part.name in saved:
-                _, numbers, tail, score = saved[part.name]
-                part.detector = DETECTORS[part.name].restore(numbers, seed=seed)
-                part.tail = TailCalibration.restore(tail)
-                part.score = score
+        saved = {part.name: part for part in state.parts}
+        series.parts = [Part.restore(saved[name], seed) if name in saved else Part(name, seed) for name in detectors]
         return series

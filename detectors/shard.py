@@ -6,13 +6,14 @@ from detectors.host import HostModel, Refusals
 from detectors.samples import Sample
 from detectors.settings import DetectorSettings
 from detectors.signals import HostStatus, Signal
+from detectors.table import check
 
 
 class Shard:
     """Rows of hosts, numbered by first appearance.
 
-    The same samples in the same order give the same rows, byte for byte, and the same signals; samples that were applied before change
-    nothing, so a saved row may be older than the samples that are replayed onto it.
+    The same samples in the same order give the same rows, byte for byte, and the same signals. Samples that were
+    applied before change nothing, so that saved rows of any age can be brought up to date by a replay.
 
     Parameters:
         partition: Of the samples topic; part of the signals' identity.
@@ -29,6 +30,7 @@ class Shard:
     """
 
     def __init__(self, partition: int, settings: DetectorSettings, seed: int = 0) -> None:
+        check(settings.detectors)
         self.partition = partition
         self.settings = settings
         self.seed = seed
@@ -65,7 +67,7 @@ class Shard:
         return signals
 
     def tick(self, now: float) -> list[Signal]:
-        """Raise silence for hosts that have been quiet too long by the worker's clock; call it every second or so, once caught up."""
+        """Raise silence by the worker's clock (seconds, from any start); to be called every second, once caught up."""
         signals = []
         for row, host in enumerate(self._hosts):
             if row == len(self._seen):
@@ -83,7 +85,7 @@ class Shard:
         return [host.status(now) for host in self._hosts]
 
     def pause(self, host: str) -> None:
-        """Stop learning on a host while it is in an incident. Not part of the saved state: a new owner must be told again."""
+        """Stop learning on a host that is in an incident. It is not saved: a new owner must be told again."""
         if len(self._paused) < self.settings.hosts_maximum:
             self._paused.add(host)
 
@@ -96,7 +98,10 @@ class Shard:
         return self._hosts[row].encode()
 
     def load_row(self, data: bytes) -> int:
-        """Take in a saved row; of two copies of a host the one with the higher applied offset stays. Its row number; RowError if unreadable."""
+        """Take in a saved row and tell its number; of two copies the one with the higher applied offset stays.
+
+        Raises RowError if the bytes are damaged or of another version.
+        """
         loaded = HostModel.decode(data, self.partition, self.settings, self.seed)
         self._next_offset = max(self._next_offset, loaded.applied + 1)
         row = self._rows.get(loaded.host)
@@ -107,7 +112,10 @@ class Shard:
         return row
 
     def take_dirty(self) -> dict[int, int]:
-        """Row → oldest samples-topic offset that changed it since this was last asked; what no sample changed counts as the next offset."""
+        """Row → oldest samples-topic offset that changed it since this was last asked.
+
+        What the clock changed counts as changed by the next offset: there is nothing to replay for it.
+        """
         dirty, self._dirty = self._dirty, {}
         return dirty
 
@@ -126,5 +134,5 @@ class Shard:
 
     @staticmethod
     def _newer(one: HostModel, other: HostModel) -> bool:
-        # At one offset the silent copy is the later one: silence is raised by the clock and ended by the next sample only.
+        # At one offset the silent copy is the later one: the clock raises silence, the next sample ends it.
         return (one.applied, bool(one.silence_id)) > (other.applied, bool(other.silence_id))
