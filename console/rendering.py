@@ -13,6 +13,7 @@ from rich.tree import Tree
 from console.queries import SHORT_ID_CHARACTERS, AuditLine, Explanation, HostRow, IncidentRow, Phase, Step
 from console.sentences import ago, because, conclusion, denial, number, say, span, utc
 from detectors.signals import HostState, Signal, WindowPoint
+from remediations.chain import ChainReport, FaultKind
 from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
 from remediations.runs import TaskOutcome
 
@@ -41,6 +42,14 @@ OUTCOMES = {
     VerificationOutcome.INEFFECTIVE: "red",
     VerificationOutcome.FAILED: "red",
     VerificationOutcome.UNKNOWN: "magenta",
+}
+FAULTS = {
+    FaultKind.CHANGED: "a record was changed",
+    FaultKind.MISSING: "records are missing",
+    FaultKind.MISPLACED: "a record is not in its place",
+    FaultKind.UNSTAMPED: "a record does not say what its writer had seen",
+    FaultKind.CHECKPOINT: "it contradicts a checkpoint",
+    FaultKind.TRUNCATED: "its end was cut off",
 }
 TASKS = {
     TaskOutcome.OK: ("✓", "green"),
@@ -124,6 +133,26 @@ def draw_audit_line(line: AuditLine) -> Text:
         (f"{line.type:<21} ", "cyan"),
         plain(f"{line.incident_id[:ID_CHARACTERS]:<{ID_CHARACTERS}} {line.host:<16} "),
         plain(line.text),
+    )
+
+
+def draw_chain(report: ChainReport) -> RenderableType:
+    """What checking the whole log came to, and the head to keep outside of it."""
+    fault, head = report.fault, f"{report.head.offset}:{report.head.chain}"
+    if fault is None:
+        sound = Text(f"✓ The audit log is sound: {report.records:,} records, in order, as they were written.", "green")
+        keep = Text(
+            "Keep this head outside of the log; a later check holds it against the log with --checkpoint:", "dim"
+        )
+        return Group(sound, keep, Text(head))
+    place = f"offset {fault.first}" if fault.first == fault.last else f"offsets {fault.first} to {fault.last}"
+    witness = f"record {fault.found_by}" if fault.found_by >= 0 else "a checkpoint"
+    return Group(
+        Text.assemble(
+            (f"✕ The audit log is not what was written: {FAULTS[fault.kind]}, ", "bold red"), (place, "bold red")
+        ),
+        plain(f"{fault.detail} (shown by {witness})"),
+        Text(f"Sound before that: {report.records:,} records, head {head}", style="dim"),
     )
 
 

@@ -11,7 +11,9 @@ from rich.console import Console, RenderableType
 import remediations
 from console.queries import audit_line, audit_lines, explain, hosts, incidents
 from console.rendering import (
+    FAULTS,
     draw_audit_line,
+    draw_chain,
     draw_evidence,
     draw_explanation,
     draw_hosts,
@@ -21,7 +23,8 @@ from console.rendering import (
 )
 from console.sentences import REASONS, ago, number, span, utc
 from detectors.signals import Evidence, HostState, WindowPoint
-from remediations.records import GateResult, Record, RunProgressed, Verdict
+from remediations.chain import ChainReport, Fault, FaultKind
+from remediations.records import GateResult, Record, RunProgressed, Seen, Verdict
 from tests.console.stories import (
     COOLDOWN,
     FINISHED,
@@ -202,6 +205,32 @@ def test_a_line_of_the_tail() -> None:
     line = drawn(draw_audit_line(audit_line(log(opened())[0])), width=300).rstrip()
     start = f"#0      2026-11-21 02:20:00Z  incident.opened       {ONE[:8]} web-01           incident opened: anomaly"
     assert start == line[: len(start)]
+
+
+SOUND = ChainReport(Seen(41, "a" * 64), 42)
+CHAINS = {
+    "sound": (SOUND, f"✓ The audit log is sound: 42 records, in order, as they were written. .* 41:{'a' * 64}"),
+    "one record": (
+        ChainReport(SOUND.head, 42, Fault(FaultKind.CHANGED, 42, 42, 43, "not what 43 saw")),
+        "✕ .*: a record was changed, offset 42 not what 43 saw .shown by record 43. Sound before that: 42 records",
+    ),
+    "several records": (
+        ChainReport(SOUND.head, 42, Fault(FaultKind.TRUNCATED, 42, 50, -1, "ends early")),
+        "✕ .*: its end was cut off, offsets 42 to 50 ends early .shown by a checkpoint.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("report", "expected"), CHAINS.values(), ids=CHAINS.keys())
+def test_a_check_of_the_chain_names_the_place(report: ChainReport, expected: str) -> None:
+    """Sound: the head to keep. Not sound: what, where, who shows it, and how far the log can be trusted."""
+    assert re.match(expected, " ".join(drawn(draw_chain(report), width=300).split()))
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_every_fault_has_words(kind: FaultKind) -> None:
+    """No kind of fault is shown as a code."""
+    assert FAULTS[kind] in drawn(draw_chain(ChainReport(SOUND.head, 1, Fault(kind, 1, 1, 2, ""))))
 
 
 def test_empty_answers_say_what_to_look_for() -> None:
