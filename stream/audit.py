@@ -17,12 +17,12 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from remediations.chain import GENESIS, ChainReport, Link, advance, verify
 from remediations.records import Entry, Record, Seen
 from stream.cloudevents import HEADERS, AuditEvent, decode, encode, partition_key
-from stream.errors import AuditError
+from stream.errors import AppendLostError, AuditError, UnreachableError
 from stream.kafka import open_consumer, open_producer
 from stream.settings import KafkaSettings
 
 type Clock = Callable[[], float]
-type Fold = Callable[[Entry], None]
+type Fold = Callable[[Entry], object]
 
 READ_SECONDS = 0.2
 STOP_SECONDS = 5.0
@@ -189,6 +189,10 @@ class AuditLog:
         if self._failure is not None:
             raise self._failure
 
+    def is_sound(self) -> bool:
+        """Whether the log is followed and can be written, as far as is known."""
+        return self._failure is None
+
     async def append(self, record: Record, now: float) -> Entry:
         """Write a record and wait until it is read back and folded; `now` is told to people, the broker's time counts.
 
@@ -221,7 +225,9 @@ class AuditLog:
 
     async def catch_up(self) -> None:
         """Wait until everything that is in the log now is folded."""
-        end = await self._reader.end()
+        end: int | None = None
+        while end is None:
+            end = await self._end()
         while self.head.offset < end - 1:
             self.check()
             await self._moved.wait()
@@ -261,9 +267,21 @@ class AuditLog:
             self._log.warning("audit.producer_abandoned", reason="did not stop in time")
 
     async def _produce(self, key: str, value: bytes) -> None:
-        if self._producer is None:
-            self._producer = await open_producer(self._kafka, client_id="tidegate-engine")
+        while self._producer is None:
+            try:
+                self._producer = await open_producer(self._kafka, client_id="tidegate-engine")
+            except UnreachableError as error:
+                self._log.warning("audit.unreachable", error=str(error))
         await self._producer.send_and_wait(self._topic, value, key=key.encode(), partition=0, headers=HEADERS)
+
+    async def _end(self) -> int | None:
+        """The end of the log, None when it can not be told now."""
+        try:
+            return await self._reader.end()
+        except AuditError as error:
+            self._log.warning("audit.unreachable", error=str(error))
+            await asyncio.sleep(READ_SECONDS)
+            return None
 
     async def _look_up(self, sent: Sent, error: KafkaError) -> None:
         """Find out what became of a send whose answer was lost. Never sends again: that could write it twice."""
@@ -273,7 +291,9 @@ class AuditLog:
         await self.catch_up()
         if not sent.back.done():
             self._waiting.pop(sent.event_id, None)
-            raise AuditError(f"audit record {sent.event_id} is not in {self._topic}: sending it failed with {error!r}")
+            raise AppendLostError(
+                f"audit record {sent.event_id} is not in {self._topic}: sending it failed with {error!r}"
+            )
 
     def _take(self, read: AuditRead) -> None:
         if read.event is None:

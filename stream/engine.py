@@ -1,0 +1,194 @@
+"""The engine role: signals → incidents → decisions → runs → verification, with the audit log as its only memory.
+
+`STEPS` is the whole flow. Each step looks at the folded log and does what is due; none remembers anything of its own,
+so an engine that was killed between any two of them goes on where the log says.
+"""
+
+import asyncio
+import fcntl
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from remediations.errors import RemediationError
+from remediations.incidents import IncidentStatus
+from remediations.ledger import Ledger
+from remediations.loading import load_rulebook
+from remediations.records import EngineStarted
+from remediations.runner import RunnerSettings
+from stream.audit import open_log
+from stream.claims import decide_incidents
+from stream.engine_context import Checkpoint, EngineContext, EngineFolder, LogClock, Runner
+from stream.errors import AppendLostError, StreamError
+from stream.health import HealthServer
+from stream.incidents import call_humans, close_incidents, take_notices
+from stream.metrics import EngineMetrics, new_registry
+from stream.notices import open_notices
+from stream.recovery import let_go, recover_runs
+from stream.run_process import AnsibleRunner
+from stream.settings import Settings
+from stream.topics import ensure_topics
+from stream.verification import verify_runs
+
+type Step = Callable[[EngineContext], Awaitable[None]]
+
+STEPS: tuple[Step, ...] = (
+    take_notices,  # signals topic → roster, incidents opened and updated       W0 W1
+    recover_runs,  # runs whose engine is gone → revoked, finished, not executed, or a human
+    verify_runs,  # finished runs → did the stream show that it helped?         W9
+    close_incidents,  # all signals cleared → closed                            W10
+    call_humans,  # nothing more may be tried → a human
+    decide_incidents,  # rules and gates → decision → claim → run in background W2 … W8
+)
+
+STOP_GRACE_SECONDS = 20.0
+"""How long runs may go on after SIGTERM before they are ended and written down as unknown."""
+LAST_WORD_SECONDS = 5.0
+ROSTER_INTERVALS = 3
+"""So many repetitions of the roster are read again at a start: hosts that are not in them are not fresh anyway."""
+
+
+async def run_engine(
+    settings: Settings, *, checkpoint: Checkpoint = lambda _name: None, runner: Runner | None = None
+) -> int:
+    """Run the role until SIGTERM or SIGINT; the exit status. What ended it otherwise is told in one log line."""
+    log = structlog.get_logger("tidegate.engine")
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    status = 0
+    try:
+        await work(settings, stopping, checkpoint, runner)
+    except* (StreamError, RemediationError, OSError) as errors:
+        for error in errors.exceptions:
+            log.critical("engine.failed", error=str(error))
+        status = 1
+    log.info("engine.stopped", status=status)
+    return status
+
+
+async def work(settings: Settings, stopping: asyncio.Event, checkpoint: Checkpoint, runner: Runner | None) -> None:
+    """Open everything, take turns until asked to stop, then let the runs end."""
+    registry = new_registry("engine")
+    async with engine_at_work(settings, registry, checkpoint, runner) as context:
+        await introduce(context)
+        while not stopping.is_set():
+            await take_turn(context)
+        await finish(context)
+
+
+async def take_turn(context: EngineContext) -> None:
+    """Do every step once. A record that got lost on its way is written by a later turn, if it is still due then."""
+    context.log.check()
+    for step in STEPS:
+        try:
+            await step(context)
+        except AppendLostError as error:
+            context.metrics.audit_failures.inc()
+            context.events.warning("engine.append_lost", step=step.__name__, error=str(error))
+    tell_metrics(context)
+
+
+def tell_metrics(context: EngineContext) -> None:
+    """Bring the gauges up to date."""
+    incidents = context.ledger.open_incidents()
+    context.metrics.incidents_open.set(len(incidents))
+    context.metrics.humans.set(sum(incident.status is IncidentStatus.NEEDS_HUMAN for incident in incidents))
+    context.metrics.heartbeat.labels("turn").set_to_current_time()
+
+
+async def introduce(context: EngineContext) -> None:
+    """Say in the log who works from here on, and with which rules."""
+    book = context.rulebook
+    await context.append(EngineStarted(context.engine, version("tidegate"), book.policy_digest, book.playbook_digests))
+    context.events.info("engine.started", engine=context.engine, policy=book.policy_digest)
+
+
+async def finish(context: EngineContext) -> None:
+    """Give runs a while to end; end the others and write them down as unknown: the next start finds out."""
+    runs = list(context.runs.values())
+    if runs:
+        await asyncio.wait(runs, timeout=STOP_GRACE_SECONDS)
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)
+    with suppress(TimeoutError):  # with Kafka away the next start writes it
+        async with asyncio.timeout(LAST_WORD_SECONDS):
+            for action in context.ledger.unfinished():
+                if action.claim is not None and action.claim.engine == context.engine:
+                    await let_go(context, action, "engine_stopped")
+
+
+@asynccontextmanager
+async def engine_at_work(
+    settings: Settings, registry: CollectorRegistry, checkpoint: Checkpoint, runner: Runner | None
+) -> AsyncIterator[EngineContext]:
+    """Everything the engine needs, open and checked; closed in the opposite order."""
+    rulebook = load_rulebook(*(Path(path) for path in rule_files(settings)))
+    folder, ledger, topics = EngineFolder(Path(settings.state_folder) / "engine"), Ledger(), settings.topics
+    async with AsyncExitStack() as stack:
+        engine = stack.enter_context(sole_engine(folder))
+        await ensure_topics(settings)
+        log = await stack.enter_async_context(
+            open_log(settings.kafka, topics.audit, writer=engine, head_file=folder.head, fold=ledger.apply)
+        )
+        since = time.time() - ROSTER_INTERVALS * settings.detect.roster_seconds
+        notices = await stack.enter_async_context(
+            open_notices(settings.kafka, topics.signals, ledger.state.signal_offset, since)
+        )
+        checks = {"audit_log": log.is_sound}
+        health = HealthServer(settings.health_address, settings.engine.health_port, registry, checks)
+        await health.start()
+        stack.push_async_callback(health.stop)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        yield EngineContext(
+            engine=engine,
+            rulebook=rulebook,
+            run_concurrency_maximum=settings.engine.run_concurrency_maximum,
+            ledger=ledger,
+            log=log,
+            notices=notices,
+            runner=runner or AnsibleRunner(runner_settings(settings, folder)),
+            metrics=EngineMetrics(registry),
+            clock=LogClock(),
+            checkpoint=checkpoint,
+            tasks=tasks,
+        )
+
+
+def rule_files(settings: Settings) -> tuple[str, str, str]:
+    """Policy file, inventory file, playbook folder."""
+    return settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
+
+
+def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:
+    """Where the runner finds playbooks and keeps its runs."""
+    return RunnerSettings(folder=str(folder.runs), playbooks=settings.engine.playbooks, home=str(Path.home()))
+
+
+@contextmanager
+def sole_engine(folder: EngineFolder) -> Iterator[str]:
+    """The name of the engine that this folder belongs to, held by one process at a time.
+
+    What an earlier life of this engine left unfinished may be recovered at once: nobody else can be working on it.
+    Raises StreamError if another process holds the folder.
+    """
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with folder.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StreamError(
+                f"state folder {folder.root} is in use by another engine; wanted one of its own"
+            ) from error
+        if not folder.identity.exists():
+            folder.identity.write_text(f"{socket.gethostname()}-{secrets.token_hex(4)}", encoding="utf-8")
+        yield folder.identity.read_text(encoding="utf-8").strip()

@@ -1,0 +1,133 @@
+"""Run processes as the engine keeps them: started, listened to, ended, and looked for after a crash."""
+
+import asyncio
+import shutil
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from remediations import runner
+from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerSettings
+from remediations.runs import RunRequest, RunResult, RunStatus, TaskEvent
+
+LINE_BYTES_MAXIMUM = 8_000_000
+END_SECONDS = 30.0
+"""How long a run process may take to end what it started; it gives itself 10 s for that."""
+POLL_SECONDS = 0.1
+
+
+class AnsibleRunner:
+    """Runs playbooks, each in a process of its own below this one; their artifacts stay in the folder of runs."""
+
+    def __init__(self, settings: RunnerSettings) -> None:
+        self._settings = settings
+
+    def prepare(self, request: RunRequest) -> PreparedRun:
+        """Check a request and write what its run needs; raises RunRefusedError, starts nothing."""
+        return runner.prepare(request, self._settings)
+
+    def discard(self, prepared: PreparedRun) -> None:
+        """Remove what a run that will not be started would have read."""
+        shutil.rmtree(prepared.cwd, ignore_errors=True)
+        shutil.rmtree(prepared.environment["TMPDIR"], ignore_errors=True)
+
+    async def play(self, prepared: PreparedRun, on_task: Callable[[TaskEvent], None]) -> RunResult:
+        """Run to the end; cancelling it ends the run with everything it started."""
+        with (Path(prepared.cwd) / "process.log").open("wb") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *prepared.argv,
+                env=prepared.environment,
+                cwd=prepared.cwd,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=errors,
+                limit=LINE_BYTES_MAXIMUM,
+            )
+        try:
+            result = await listen(process, on_task)
+            await process.wait()
+        except BaseException:
+            await end(process)
+            raise
+        reason = f"the run process ended with {process.returncode} and without a result"
+        return result or RunResult(RunStatus.UNKNOWN, None, reason=reason)
+
+    async def end_leftovers(self, action_id: str) -> bool:
+        """End what an earlier life of this engine left running of an action; tells whether nothing is left.
+
+        Run processes end by themselves when their engine dies; they get the time for it.
+        """
+        folder = str(Path(self._settings.folder) / action_id)
+        deadline = time.monotonic() + END_SECONDS
+        while left := await asyncio.to_thread(processes_of, folder):
+            if time.monotonic() > deadline:
+                for process in left:
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
+    def recorded(self, request: RunRequest) -> RunResult | None:
+        """How an earlier run of the request's action ended, if its run process could still write it down."""
+        results = runner.recorded_results(request, self._settings)
+        return results[-1] if results else None
+
+    async def inspect(self, request: RunRequest) -> MarkerReport:
+        """Read the marker on the target. Raises RunnerError when that can not even be tried."""
+        return await self._ask(request, runner.inspection(request, self._settings))
+
+    async def close(self, request: RunRequest) -> MarkerReport:
+        """Close the marker on the target, if there is none yet; tells what it is then. Raises as `inspect`."""
+        return await self._ask(request, runner.closing(request, self._settings))
+
+    async def _ask(self, request: RunRequest, question: RunRequest) -> MarkerReport:
+        result = await self.play(self.prepare(question), lambda _task: None)
+        return runner.marker_reports(request, result)[request.targets[0].name]
+
+
+async def listen(process: Process, on_task: Callable[[TaskEvent], None]) -> RunResult | None:
+    """Read the lines of a run process to their end; the result, or None if it said none that could be read."""
+    result: RunResult | None = None
+    if process.stdout is None:
+        return None
+    async for line in process.stdout:
+        try:
+            said = runner.decode_line(line)
+        except RunLineError:
+            continue  # a line that is not ours proves nothing; without a result the outcome is unknown
+        if isinstance(said, RunResult):
+            result = said
+        else:
+            on_task(said)
+    return result
+
+
+async def end(process: Process) -> None:
+    """Cancel a run process: closing its stdin is enough, SIGTERM makes it report `canceled`."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def processes_of(folder: str) -> list[psutil.Process]:
+    """Processes whose command line names a file of a run: the run process, its player, ansible and its workers."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(word.startswith(f"{folder}/") for word in words):
+            found.append(process)
+    return found
