@@ -1,12 +1,15 @@
 """Errors of the runner.
 
-RunnerError
-├── RunRefusedError    the request can not be run as it is; nothing was started, nothing touched the target
-└── RunLineError       a line of a run process is not one of ours
+RemediationError
+└── RunnerError
+    ├── RunRefusedError     the request can not be run as it is; nothing was started, nothing touched the target
+    └── RunLineError        a line of a run process is not one of ours
 """
 
+from remediations.errors import RemediationError
 
-class RunnerError(Exception):
+
+class RunnerError(RemediationError):
     """Base of the runner's errors."""
 
 

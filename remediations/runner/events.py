@@ -31,6 +31,7 @@ CONTROLLER_ACTIONS = frozenset(
 )
 # Their messages are written by the playbook's author; those of modules may quote anything.
 AUTHORED = frozenset({"ansible.builtin.assert", "ansible.builtin.fail", "ansible.builtin.validate_argument_spec"})
+ANSIBLE_ERROR = "[ERROR]"
 REFUSED_KEY = "tidegate_refused"
 OWN_PREFIX = "tidegate_"
 NAME_LENGTH_MAXIMUM = 200
@@ -83,7 +84,9 @@ class EventFold:
         self._counts: dict[str, HostCounts] | None = None
         self._result: dict[str, object] = {}
         self._refused: tuple[str, ...] = ()
-        self._complaint = ""
+        self._complaint = ""  # of the first failure that its author put into words, else of the first
+        self._authored = False
+        self._breakage = ""
 
     def take(self, event: RunnerEvent) -> TaskEvent | None:
         """The task that ended with this event, if one did."""
@@ -92,8 +95,8 @@ class EventFold:
             self._tasks += 1
         elif event.event == "playbook_on_stats":
             self._take_statistics(data)
-        elif event.event == "error" and not self._complaint:
-            self._complaint = plain(event.stdout, COMPLAINT_LENGTH_MAXIMUM)
+        elif event.stdout.startswith(ANSIBLE_ERROR) and not self._breakage:
+            self._breakage = plain(event.stdout, COMPLAINT_LENGTH_MAXIMUM)
         elif event.event in OUTCOMES:
             return self._take_task(OUTCOMES[event.event], data)
         return None
@@ -107,7 +110,8 @@ class EventFold:
             refused=self._refused,
             touched=tuple(sorted(self._touched)),
             tasks=self._tasks,
-            complaint=self._complaint,
+            # Ansible's own errors may quote results of modules; before the first task there are none.
+            complaint=self._complaint if self._tasks else self._breakage,
         )
 
     def _take_task(self, outcome: TaskOutcome, data: EventData) -> TaskEvent:
@@ -117,7 +121,8 @@ class EventFold:
         if outcome in {TaskOutcome.OK, TaskOutcome.CHANGED} and action not in CONTROLLER_ACTIONS:
             self._touched.add(data.host)
         failed = outcome in {TaskOutcome.FAILED, TaskOutcome.UNREACHABLE} and not data.ignore_errors
-        if failed and (not self._complaint or action in AUTHORED):
+        if failed and (not self._complaint or (action in AUTHORED and not self._authored)):
+            self._authored = action in AUTHORED
             self._complaint = complaint(outcome, action, data)
         self._number += 1
         return TaskEvent(
@@ -141,7 +146,7 @@ class EventFold:
             )
             for host in sorted(set(data.processed) | set(data.dark))
         }
-        self._result = data.artifact_data
+        self._result = {key: readable(value) for key, value in data.artifact_data.items()}
         refused = data.artifact_data.get(REFUSED_KEY)
         self._refused = tuple(sorted(refused)) if isinstance(refused, dict) else ()
 
@@ -153,6 +158,19 @@ def complaint(outcome: TaskOutcome, action: str, data: EventData) -> str:
     return f"task {plain(data.task, NAME_LENGTH_MAXIMUM)!r} {outcome.value} on {data.host}{end}"
 
 
+def readable(value: object) -> object:
+    """The value with text that is no Unicode replaced: output of commands may be any bytes."""
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case list():
+            return [readable(item) for item in value]
+        case dict():
+            return {str(key): readable(item) for key, item in value.items()}
+        case _:
+            return value
+
+
 def plain(text: str, length: int) -> str:
     """Text on one line, without control characters, cut."""
-    return CONTROL.sub(" ", text).strip()[:length]
+    return CONTROL.sub(" ", str(readable(text))).strip()[:length]

@@ -24,18 +24,18 @@ def conclude(orders: Orders, ending: Ending, summary: Summary | None, alive: tup
     if alive:
         numbers = ", ".join(map(str, alive))
         return RunResult(RunStatus.UNKNOWN, None, reason=f"processes of the run could not be ended: {numbers}")
+    if summary is not None:
+        return judge(orders, summary)
     match ending:
         case Ending.DEADLINE:
             text = f"not finished after {orders.timeout_seconds:g} s; everything it had started here was ended"
             return RunResult(RunStatus.TIMEOUT, None, reason=text)
         case Ending.CANCELED:
             return RunResult(RunStatus.CANCELED, None, reason="canceled; everything it had started here was ended")
-        case Ending.ABANDONED if summary is None:
+        case Ending.ABANDONED:
             return RunResult(RunStatus.UNKNOWN, None, reason="its owner ended first; the run was ended with it")
-        case _ if summary is None:
+        case Ending.ENDED:
             return RunResult(RunStatus.UNKNOWN, None, reason="ansible-runner ended without a summary")
-        case _:
-            return judge(orders, summary)
 
 
 def judge(orders: Orders, summary: Summary) -> RunResult:

@@ -12,6 +12,7 @@ import msgspec
 from remediations.runner.events import EventFold, RunnerEvent
 from remediations.runner.tree import adopt_orphans, end_descendants, end_with_parent
 from remediations.runner.wire import Line, Orders, encode_line
+from remediations.runner.workplace import clear
 
 KILL_SECONDS = 5.0
 CUT = "\n[output cut here: over {} bytes]\n"
@@ -30,7 +31,12 @@ class Recorder:
 
     def take(self, event: dict[str, object]) -> bool:
         """Handle one event; the answer tells ansible-runner whether to keep its file."""
-        decoded = msgspec.convert(event, RunnerEvent)
+        try:
+            decoded = msgspec.convert(event, RunnerEvent)
+        except msgspec.ValidationError as error:
+            # To go on is safe: without the statistics, should it be those, the run counts as unknown.
+            sys.stderr.write(f"event {event.get('event')!r} left out: {error}\n")
+            return False
         self._write(decoded.stdout)
         task = self._fold.take(decoded)
         self._events_left -= 1
@@ -59,8 +65,15 @@ class Recorder:
             data = data[os.write(self._channel, data) :]
 
 
-def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
+def play(orders: Orders, scratch: Path, channel: int, keeper: int) -> NoReturn:
     """Run the playbook and leave with status 0; the summary is then in the channel."""
+
+    def end_everything(_number: int, _frame: object) -> None:
+        """The run process died: nothing may outlive it."""
+        end_descendants(KILL_SECONDS)
+        clear(Path(orders.folder), scratch)
+        os._exit(1)
+
     signal.signal(signal.SIGTERM, end_everything)
     adopt_orphans()
     end_with_parent(keeper, signal.SIGTERM)
@@ -86,12 +99,6 @@ def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
 def never() -> bool:
     """The run process cancels by ending everything; without a callback ansible-runner would take over the signals."""
     return False
-
-
-def end_everything(_number: int, _frame: object) -> None:
-    """The run process died: nothing may outlive it."""
-    end_descendants(KILL_SECONDS)
-    os._exit(1)
 
 
 def redirect(log: Path) -> None:

@@ -22,7 +22,8 @@ ADDRESS = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9._:%-]{0,251}[A-Za-z0-9])?")
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,127}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 INPUT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-NESTED_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:@-]{0,252}")
+# Not `__ansible_…`: in JSON such keys make vaulted and unsafe values.
+NESTED_KEY = re.compile(r"(?!__ansible)[A-Za-z0-9_][A-Za-z0-9_./:@-]{0,252}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 GROUP_NAMES = frozenset({"all", "ungrouped"})

@@ -21,10 +21,9 @@ from remediations.runner.wire import ENCODER, Orders, PreparedRun
 from remediations.runs import RunRequest, RunResult, Target
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SECRETS = ("env", "inventory", "tmp", "ansible", "cp")
+SECRETS = ("env", "inventory")
+SCRATCH_PREFIX = "tidegate-"
 RUNNER_SETTINGS = {"suppress_output_file": True, "suppress_ansible_output": True, "pexpect_timeout": 1}
-# A unix socket's path has at most 107 bytes; ssh adds a name of up to 28 to the folder's.
-CONTROL_PATH_LENGTH_MAXIMUM = 78
 
 
 def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
@@ -72,7 +71,7 @@ def new_folder(action: Path, playbook: str) -> Path:
         except FileExistsError:
             number += 1
             continue
-        for name in ("inventory", "env", "tmp", "ansible", "cp"):
+        for name in SECRETS:
             (folder / name).mkdir(mode=0o700)
         return folder
 
@@ -105,15 +104,11 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
         "HOME": settings.home,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
-        "TMPDIR": str(folder / "tmp"),
         "ANSIBLE_CONFIG": str(own_configuration if own_configuration.is_file() else folder / "ansible.cfg"),
-        "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_ROLES_PATH": str(playbooks / "roles"),
         "ANSIBLE_COLLECTIONS_PATH": settings.collections or str(playbooks / "collections"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_SSH_RETRIES": "0",  # a retried ssh command may run twice
-        **connection_sharing(folder),
         "ANSIBLE_INVENTORY_ENABLED": "yaml",  # of all inventory plugins the only one without programs and patterns
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
         "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
@@ -126,12 +121,16 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     }
 
 
-def connection_sharing(folder: Path) -> dict[str, str]:
-    """One ssh connection a host for all tasks, if the folder's path leaves room for its socket."""
-    sockets = str(folder / "cp")
-    if len(sockets) > CONTROL_PATH_LENGTH_MAXIMUM:
-        return {"ANSIBLE_SSH_ARGS": "-C"}
-    return {"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}
+def scratch_environment(scratch: Path) -> dict[str, str]:
+    """Where temporary files go. A short path: Ansible and ssh make unix sockets there, whose paths end at 107 bytes."""
+    for name in ("tmp", "ansible", "ssh"):
+        (scratch / name).mkdir(mode=0o700)
+    return {
+        "TMPDIR": str(scratch / "tmp"),
+        "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
+        "ANSIBLE_HOME": str(scratch / "ansible"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(scratch / "ssh"),
+    }
 
 
 def write(path: Path, value: object) -> None:
@@ -140,10 +139,10 @@ def write(path: Path, value: object) -> None:
     path.write_bytes(ENCODER.encode(value))
 
 
-def clear(folder: Path) -> None:
+def clear(folder: Path, scratch: Path) -> None:
     """Remove what may hold secrets; what the run said and how it ended stays."""
-    for name in SECRETS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in (scratch, *(folder / name for name in SECRETS)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def record(folder: Path, result: RunResult) -> None:

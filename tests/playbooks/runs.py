@@ -1,0 +1,107 @@
+"""Drives real runs for tests, as the engine does: a process with pipes, one JSON line an event."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from remediations import runner
+from remediations.runs import RunRequest, RunResult, Target, TaskEvent
+
+PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
+LOCAL: dict[str, object] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+
+class Played(msgspec.Struct, frozen=True):
+    """All that came out of one run."""
+
+    tasks: tuple[TaskEvent, ...]
+    result: RunResult
+
+
+class Stage:
+    """Folders for runs of playbooks: the shipped ones, or those that a test writes."""
+
+    def __init__(self, folder: Path, playbooks: Path = PLAYBOOKS) -> None:
+        self.folder = folder
+        self.markers = folder / "markers"
+        self.playbooks = playbooks
+        self.settings = runner.RunnerSettings(
+            folder=str(folder / "runs"),
+            playbooks=str(playbooks),
+            home=str(folder),
+            marker_folder=str(self.markers),
+        )
+
+    def request(
+        self,
+        action: int = 1,
+        playbook: str = "restart.yml",
+        variables: dict[str, object] | None = None,
+        inputs: dict[str, str | int | float | bool] | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> RunRequest:
+        """A request for one local target."""
+        return RunRequest(
+            action_id=f"{action:032x}",
+            incident_id="incident-1",
+            attempt=1,
+            playbook=str(self.playbooks / playbook),
+            targets=(Target("web-1", LOCAL | (variables or {})),),
+            inputs=inputs or {},
+            timeout_seconds=timeout_seconds,
+        )
+
+    @contextmanager
+    def started(
+        self, request: RunRequest, environment: dict[str, str] | None = None
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """The run process of a request; killed at the end if it is still there."""
+        prepared = runner.prepare(request, self.settings)
+        process = subprocess.Popen(
+            prepared.argv,
+            env=prepared.environment | (environment or {}),
+            cwd=prepared.cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def play(self, request: RunRequest, environment: dict[str, str] | None = None) -> Played:
+        """Run to the end."""
+        with self.started(request, environment) as process:
+            return read(process)
+
+    def write_playbook(self, name: str, tasks: str) -> str:
+        """A playbook with these tasks in a playbook folder of the test's own; its file name."""
+        self.playbooks.mkdir(exist_ok=True)
+        shutil.copytree(PLAYBOOKS / "roles" / "marker", self.playbooks / "roles" / "marker", dirs_exist_ok=True)
+        (self.playbooks / name).write_text(f"- name: Test\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
+        return name
+
+
+def read(process: "subprocess.Popen[bytes]") -> Played:
+    """All lines of a run process until its end."""
+    assert process.stdout is not None
+    said = [runner.decode_line(line) for line in process.stdout]
+    *tasks, result = said
+    assert isinstance(result, RunResult), said
+    return Played(tuple(task for task in tasks if isinstance(task, TaskEvent)), result)
+
+
+def processes_with(token: str) -> list[int]:
+    """Ids of the living processes that have the token in their command line."""
+    return [
+        process.info["pid"]
+        for process in psutil.process_iter(["pid", "cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and token in " ".join(process.info["cmdline"] or ())
+    ]

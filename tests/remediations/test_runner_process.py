@@ -1,0 +1,252 @@
+"""Runs end when they should, with everything they started; seen in the process table and on the target."""
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from remediations import runner
+from remediations.runs import RunRequest, RunResult, RunStatus
+from tests.playbooks.runs import Stage, processes_with, read
+
+# Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
+HANGING = """\
+    - name: Leave a daemon behind
+      ansible.builtin.command:
+        argv: [/bin/sh, -c, "setsid sleep 600.{token} & (setsid setsid sleep 601.{token} &) & echo begun > {mark}"]
+    - name: Hang
+      ansible.builtin.command:
+        argv: [/bin/sh, -c, "setsid sleep 602.{token}; sleep 603.{token}"]
+    - name: Have an effect
+      ansible.builtin.command:
+        argv: [touch, "{effect}"]
+"""
+OUTPUT = """\
+    - name: Say a lot
+      ansible.builtin.debug:
+        msg: "{{ 'x' * 3000 }}"
+"""
+ENGINE = """\
+import json, subprocess, sys, time
+argv, environment, cwd = json.loads(sys.argv[1])
+subprocess.Popen(argv, env=environment, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+time.sleep(600)
+"""
+
+
+class Hanging:
+    """A run that hangs in its second task."""
+
+    def __init__(self, folder: Path) -> None:
+        self.token = str(uuid.uuid4().int)[:12]
+        self.begun = folder / "begun"
+        self.effect = folder / "effect"
+        self.stage = Stage(folder, folder / "playbooks")
+        tasks = HANGING.format(token=self.token, mark=self.begun, effect=self.effect)
+        self.playbook = self.stage.write_playbook("hang.yml", tasks)
+
+    def request(self, timeout_seconds: float = 60.0) -> RunRequest:
+        """The request for it."""
+        return self.stage.request(playbook=self.playbook, timeout_seconds=timeout_seconds)
+
+    def hangs(self) -> bool:
+        """Whether all three left-behind processes and the hanging one are there."""
+        return len({pid for number in (600, 601, 602) for pid in self.sleeping(number)}) >= 3
+
+    def sleeping(self, number: int) -> list[int]:
+        """Processes of one of the sleeps."""
+        return processes_with(f"{number}.{self.token}")
+
+    def alive(self) -> list[int]:
+        """Everything of this run in the process table."""
+        return processes_with(self.token) + processes_with(str(self.stage.folder))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition, fail after so many seconds."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "not in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Hanging:
+    """A run that hangs."""
+    return Hanging(tmp_path)
+
+
+def test_deadline_ends_everything(hanging: Hanging) -> None:
+    """When a time-out is reported, nothing of the run is alive any more and its later tasks never happen."""
+    with hanging.stage.started(hanging.request(timeout_seconds=3.0)) as process:
+        assert process.stdout is not None
+        begun = time.monotonic()
+        for line in process.stdout:
+            said = runner.decode_line(line)
+            if isinstance(said, RunResult):
+                break
+        assert processes_with(hanging.token) == []
+        seconds = time.monotonic() - begun
+    assert RunStatus.TIMEOUT is said.status
+    assert 2.9 < seconds < 4.5
+    assert hanging.begun.exists()
+    assert not hanging.effect.exists()
+
+
+def test_cancel_ends_everything(hanging: Hanging) -> None:
+    """SIGTERM cancels: the report comes after the last process is gone."""
+    with hanging.stage.started(hanging.request()) as process:
+        wait_until(hanging.hangs, 20)
+        process.terminate()
+        played = read(process)
+        assert processes_with(hanging.token) == []
+    assert (played.result.status, played.result.rc) == (RunStatus.CANCELED, None)
+    assert hanging.alive() == []
+    assert not hanging.effect.exists()
+
+
+def test_engine_killed(hanging: Hanging) -> None:
+    """An engine killed by SIGKILL takes its runs with it within a second or so; the record says unknown."""
+    request = hanging.request()
+    prepared = runner.prepare(request, hanging.stage.settings)
+    arguments = json.dumps([prepared.argv, prepared.environment, prepared.cwd])
+    engine = subprocess.Popen([sys.executable, "-c", ENGINE, arguments])
+    wait_until(hanging.hangs, 20)
+    engine.kill()
+    killed = time.monotonic()
+    engine.wait()
+    wait_until(lambda: not hanging.alive(), 5)
+    assert time.monotonic() - killed < 2.0
+    (result,) = runner.recorded_results(request, hanging.stage.settings)
+    assert RunStatus.UNKNOWN is result.status
+    assert not hanging.effect.exists()
+
+
+def test_run_process_killed(hanging: Hanging) -> None:
+    """SIGKILL of the run process itself ends everything too, and leaves no record that could be mistaken."""
+    request = hanging.request()
+    with hanging.stage.started(request) as process:
+        wait_until(hanging.hangs, 20)
+        process.kill()
+        wait_until(lambda: not hanging.alive(), 3)
+    assert runner.recorded_results(request, hanging.stage.settings) == ()
+    assert not hanging.effect.exists()
+
+
+def test_player_killed(hanging: Hanging) -> None:
+    """If ansible-runner's process is killed, the rest is ended and the outcome is unknown."""
+    with hanging.stage.started(hanging.request()) as process:
+        wait_until(hanging.hangs, 20)
+        player = next(
+            child for child in psutil.Process(process.pid).children() if child.cmdline() == list(process.args)
+        )
+        player.send_signal(signal.SIGKILL)
+        played = read(process)
+        assert processes_with(hanging.token) == []
+    assert RunStatus.UNKNOWN is played.result.status
+
+
+def test_stopped_engine_can_not_hold_up_the_deadline(tmp_path: Path) -> None:
+    """With nobody reading the lines the deadline still ends the run; afterwards all lines can be read."""
+    token = str(uuid.uuid4().int)[:12]
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    said = "".join(f"    - name: {'x' * 190} {number}\n      ansible.builtin.debug:\n" for number in range(20))
+    hang = f"    - name: Hang\n      ansible.builtin.command: sleep 600.{token}\n"
+    playbook = stage.write_playbook("talk.yml", said + hang)
+    with stage.started(stage.request(playbook=playbook, timeout_seconds=4.0)) as process:
+        assert process.stdout is not None
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        wait_until(lambda: bool(processes_with(f"600.{token}")), 10)
+        wait_until(lambda: not processes_with(token), 5)
+        played = read(process)
+    assert len(played.tasks) == 20
+    assert RunStatus.TIMEOUT is played.result.status
+
+
+def test_environment_is_built(tmp_path: Path) -> None:
+    """A secret of the engine's environment is seen by no task and lands in no artifact, even if it was passed on."""
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    tasks = """\
+    - name: Show the environment
+      ansible.builtin.command: env
+      register: shown
+    - name: Give it back
+      ansible.builtin.set_stats:
+        data:
+          lines: "{{ shown.stdout_lines }}"
+"""
+    played = stage.play(
+        stage.request(playbook=stage.write_playbook("show.yml", tasks)), {"KAFKA_PASSWORD": "canary-7731"}
+    )
+    assert RunStatus.SUCCESSFUL is played.result.status, played.result
+    lines = played.result.result["lines"]
+    assert isinstance(lines, list)
+    assert "ANSIBLE_HOST_KEY_CHECKING=True" in lines
+    assert [line for line in lines if "canary" in line] == []
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    assert [path for path in files if b"canary" in path.read_bytes()] == []
+    assert {"artifacts", "stdout", "result.json"} <= {path.name for path in (tmp_path / "runs").rglob("*")}
+
+
+def test_secrets_leave_no_trace(tmp_path: Path) -> None:
+    """Results of `no_log` tasks are in no artifact and no line; files of variables are gone after the run."""
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    tasks = """\
+    - name: Use a secret
+      ansible.builtin.command:
+        argv: [/bin/sh, -c, "echo used", "{{ token }}", "{{ password_of_host }}"]
+      no_log: true
+"""
+    request = stage.request(
+        playbook=stage.write_playbook("use.yml", tasks),
+        inputs={"token": "s3cret-input"},
+        variables={"password_of_host": "s3cret-variable"},
+    )
+    played = stage.play(request)
+    assert RunStatus.SUCCESSFUL is played.result.status, played.result
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    assert [path for path in files if b"s3cret" in path.read_bytes()] == []
+    assert "s3cret" not in str(played)
+
+
+def test_output_is_bounded(tmp_path: Path) -> None:
+    """Output and events beyond their limits are left out; the run goes on and its result is whole."""
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    stage.settings = runner.RunnerSettings(
+        folder=stage.settings.folder,
+        playbooks=stage.settings.playbooks,
+        home=stage.settings.home,
+        output_bytes_maximum=5_000,
+        events_maximum=10,
+    )
+    played = stage.play(stage.request(playbook=stage.write_playbook("talk.yml", OUTPUT * 10)))
+    assert RunStatus.SUCCESSFUL is played.result.status, played.result
+    assert played.result.hosts["web-1"].ok == 10
+    assert len(played.tasks) < 10
+    (stdout,) = (tmp_path / "runs").rglob("stdout")
+    assert 5_000 < stdout.stat().st_size < 5_100
+    assert len(list((tmp_path / "runs").rglob("job_events/*.json"))) < 10
+
+
+BROKEN = {
+    "syntax": ("    - name: [\n", "YAML parsing failed"),
+    "unknown module": ("    - name: No such module\n      no_such_module:\n", "no_such_module"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_playbook(case: str, tmp_path: Path) -> None:
+    """A playbook that Ansible can not load has failed, and provably done nothing."""
+    tasks, reason = BROKEN[case]
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    played = stage.play(stage.request(playbook=stage.write_playbook("broken.yml", tasks)))
+    assert (played.result.status, reason in played.result.reason) == (RunStatus.FAILED, True), played.result
+    assert "before any task" in played.result.reason
