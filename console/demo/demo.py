@@ -17,7 +17,8 @@ from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM
 from console.demo.stage import Stage
 from console.demo.story import Story, Tone
 from console.demo.verdict import Fault, Summary, judge, refusal
-from console.demo.view import clean, draw_summary, view_for
+from console.demo.view import draw_summary, view_for
+from console.rendering import plain
 from detectors.signals import HostState
 from stream.errors import StreamError
 
@@ -111,14 +112,14 @@ def run(folder: Path, *, keep: bool = False, seed: int = 0, console: Console | N
             if keep:
                 _hold(stage, console)
         except KeyboardInterrupt:
-            console.print(clean("Interrupted: stopping everything."))
+            console.print(plain("Interrupted: stopping everything."))
             status = INTERRUPTED
         except (DemoError, StreamError) as error:
-            console.print(clean(str(error), "red"))
+            console.print(plain(str(error), "red"))
         finally:
             interruptions.ignore()
             stage.close()
-            console.print(clean(f"Everything is stopped. Files are left in {stage.folder} only."))
+            console.print(plain(f"Everything is stopped. Files are left in {stage.folder} only."))
     return status
 
 
@@ -147,12 +148,12 @@ def _hold(stage: Stage, console: Console) -> None:
         *(f"  {each.host}: {each.url}" for each in stage.fleet.plan.services),
         f"To stop it: Ctrl-C here, or kill {os.getpid()} from elsewhere.",
     ):
-        console.print(clean(words), soft_wrap=True)
+        console.print(plain(words), soft_wrap=True)
     try:
         while True:
             stage.rest(1.0)
     except KeyboardInterrupt:
-        console.print(clean("Stopping everything."))
+        console.print(plain("Stopping everything."))
 
 
 def _commands(stage: Stage, summary: Summary, *, keep: bool) -> tuple[str, ...]:

@@ -71,11 +71,14 @@ def claim_folder(folder: Path) -> IO[str]:
     return lock
 
 
-def write_scenery(folder: Path, plan: Plan, bootstrap_servers: str) -> Settings:
-    """Write settings.yml, policy.yml and inventory.yml into `folder` and return the settings."""
+def write_scenery(folder: Path, plan: Plan) -> Settings:
+    """Write settings.yml, policy.yml and inventory.yml into `folder` and return the settings.
+
+    They name no Kafka: it is the embedded one of the folder, for the demo and for a later `tidegate up`.
+    """
     detect_port, engine_port = free_ports(2)
     settings = {
-        "kafka": {"bootstrap_servers": bootstrap_servers, "partitions": 4},
+        "kafka": {"partitions": 4},
         "detect": {"health_port": detect_port, "roster_seconds": 2.0, "silence_seconds": 20.0},
         "engine": {
             "policy": str(folder / "policy.yml"),
@@ -83,7 +86,7 @@ def write_scenery(folder: Path, plan: Plan, bootstrap_servers: str) -> Settings:
             "playbooks": str(PLAYBOOKS),
             "health_port": engine_port,
         },
-        "state_folder": str(folder / "state"),
+        "state_folder": str(folder),
         "log_format": "console",
     }
     heading = b"# Settings of this demo, made anew at every start.\n"

@@ -24,6 +24,7 @@ from console.demo.verdict import Facts, Fault
 from console.demo.view import Scene, View
 from stream.broker import EmbeddedBroker, free_ports
 from stream.logs import configure_logs
+from stream.roles import broker_folder, roles, with_address
 from stream.settings import Settings
 from stream.supervision import Role, Supervisor
 from stream.topics import ensure_topics
@@ -75,7 +76,7 @@ class Stage:
 
     def start_broker(self) -> None:
         """Start the embedded Kafka; the first time ever it is fetched."""
-        self._broker = EmbeddedBroker(self.folder / "kafka", report=self.note)
+        self._broker = EmbeddedBroker(broker_folder(Settings(state_folder=str(self.folder))), report=self.note)
         self._closing.callback(self._broker.stop)
         self._broker.start()
 
@@ -88,7 +89,7 @@ class Stage:
 
     def start_roles(self) -> None:
         """Write the files a user would write, create the topics, start detect, engine and the collector."""
-        self.settings = write_scenery(self.folder, self.fleet.plan, self.broker.bootstrap_servers)
+        self.settings = with_address(write_scenery(self.folder, self.fleet.plan), self.broker.bootstrap_servers)
         self._complete(ensure_topics(self.settings))
         self._feed = Feed(self.settings)
         self._closing.callback(self._disconnect)
@@ -190,14 +191,7 @@ class Stage:
             "--logs": self.settings.topics.logs,
         }
         collector = (sys.executable, "-P", "-m", "console.demo.collector", *itertools.chain(*options.items()))
-        return (
-            Role("detect", self._command("detect")),
-            Role("engine", self._command("engine")),
-            Role("collector", collector),
-        )
-
-    def _command(self, role: str) -> tuple[str, ...]:
-        return (sys.executable, "-P", "-m", "console.cli", role, "--config", str(self.config))
+        return (*roles(self.settings, self.config), Role("collector", collector))
 
     def _complete[Result](self, work: Coroutine[object, object, Result]) -> Result:
         """Run a coroutine to its end in slices, so that an interruption finds the loop at rest."""

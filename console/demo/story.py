@@ -5,30 +5,26 @@ same records gives the same story, so it can be tested with recorded ones and be
 """
 
 import enum
-import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from console.sentences import say, utc
 from detectors.signals import HostState, HostStatus, Signal, SignalState
 from remediations.records import (
     DecisionMade,
+    EngineStarted,
     Entry,
     HumanNeeded,
     IncidentClosed,
     IncidentOpened,
-    IncidentUpdated,
     Record,
-    RunClaimed,
     RunFinished,
-    RunNotExecuted,
     RunProgressed,
-    RunRevoked,
     RunStarted,
     RunUnknown,
     RunVerified,
-    Verdict,
     VerificationOutcome,
 )
 from remediations.runs import RunStatus, TaskEvent
@@ -151,19 +147,15 @@ def hear(story: Story, notice: Signal | HostStatus, now: float) -> Story:
 
 
 def read(story: Story, entry: Entry) -> Story:
-    """Add an entry of the audit log. A type that no line is told of adds nothing."""
-    tell = _TELL.get(type(entry.record))
-    return tell(story, entry.record, entry.time) if tell else story
-
-
-def clock(epoch_seconds: float) -> str:
-    """Local time of day, for people."""
-    return time.strftime("%H:%M:%S", time.localtime(epoch_seconds))
-
-
-def number(value: float) -> str:
-    """A measured value in few digits, for people."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - from here on digits tell nothing
+    """Add an entry of the audit log. One of unknown type adds nothing."""
+    record = entry.record
+    if record is None:
+        return story
+    change = _CHANGES.get(type(record))
+    if change is not None:
+        story = change(story, record, entry.time)
+    host = "" if isinstance(record, EngineStarted) else record.host
+    return narrate(story, entry.time, say(record) + _again(record), _tone(record), host)
 
 
 def _status(story: Story, status: HostStatus, now: float) -> Story:
@@ -193,120 +185,82 @@ def _change_run(story: Story, incident_id: str, action_id: str, **changes: objec
     return _change(story, incident_id, runs=runs)
 
 
+def _again(record: Record) -> str:
+    """When what was denied is allowed again, if time alone helps."""
+    gates = record.gates if isinstance(record, DecisionMade) else ()
+    return "".join(f"; allowed again at {utc(gate.next_time)}" for gate in gates if gate.next_time)
+
+
+def _tone(record: Record) -> Tone:
+    match record:
+        case IncidentOpened() | RunUnknown() | HumanNeeded():
+            return Tone.BAD
+        case IncidentClosed() | RunVerified(outcome=VerificationOutcome.SUCCESS):
+            return Tone.GOOD
+        case DecisionMade() | RunStarted() | RunFinished(status=RunStatus.SUCCESSFUL):
+            return Tone.DECISION
+        case RunVerified() | RunFinished():
+            return Tone.BAD
+        case _:
+            return Tone.QUIET
+
+
 def _opened(story: Story, record: IncidentOpened, now: float) -> Story:
     incident = IncidentTold(record.incident_id, record.host, record.signal, now)
     kept = dict([*story.incidents.items(), (record.incident_id, incident)][-INCIDENTS_KEPT:])
-    story = msgspec.structs.replace(story, incidents=kept)
-    blamed = [
-        f"{each.series} is {number(each.observed)}, expected {number(each.expected)}"
-        for each in record.signal.evidence.series[:1]
-    ]
-    return narrate(story, now, "; ".join([f"incident {record.incident_id} opened", *blamed]), Tone.BAD, record.host)
-
-
-def _updated(story: Story, record: IncidentUpdated, now: float) -> Story:
-    text = f"incident {record.incident_id}: {record.kind.value} {record.state.value}"
-    return narrate(story, now, text, Tone.QUIET, record.host)
+    return msgspec.structs.replace(story, incidents=kept)
 
 
 def _decided(story: Story, record: DecisionMade, now: float) -> Story:
     incident = story.incidents.get(record.incident_id)
-    if incident is not None:
-        story = _change(story, record.incident_id, decisions=(*incident.decisions, Decided(record, now)))
-    return narrate(story, now, _decision_text(record), Tone.DECISION, record.host)
-
-
-def _decision_text(record: DecisionMade) -> str:
-    if record.verdict is Verdict.RUN:
-        return f"decision: run {record.playbook} (rule {record.rule}); {len(record.gates)} gates passed"
-    if record.verdict is Verdict.OBSERVE:
-        return f"decision: only observe (rule {record.rule}): {record.reason}"
-    gate = next((each for each in record.gates if not each.passed), None)
-    parts = [f"decision: do NOT act: {record.reason}"]
-    if gate is not None and gate.value:
-        parts.append(f"value {gate.value}")
-    if gate is not None and gate.limit:
-        parts.append(f"limit {gate.limit}")
-    if gate is not None and gate.next_time:
-        parts.append(f"allowed again at {clock(gate.next_time)}")
-    return "; ".join(parts)
-
-
-def _claimed(story: Story, record: RunClaimed, now: float) -> Story:
-    return narrate(story, now, f"engine {record.engine} claims the run", Tone.QUIET, record.host)
-
-
-def _revoked(story: Story, record: RunRevoked, now: float) -> Story:
-    return narrate(story, now, f"claim taken back: {record.reason}", Tone.QUIET, record.host)
+    earlier = incident.decisions if incident else ()
+    return _change(story, record.incident_id, decisions=(*earlier, Decided(record, now)))
 
 
 def _started(story: Story, record: RunStarted, now: float) -> Story:
     incident = story.incidents.get(record.incident_id)
-    if incident is not None:
-        run = RunTold(record.action_id, record.playbook, now)
-        story = _change(story, record.incident_id, runs=(*incident.runs, run))
-    return narrate(story, now, f"playbook {record.playbook} starts", Tone.DECISION, record.host)
+    earlier = incident.runs if incident else ()
+    return _change(story, record.incident_id, runs=(*earlier, RunTold(record.action_id, record.playbook, now)))
 
 
-def _progressed(story: Story, record: RunProgressed, now: float) -> Story:
+def _progressed(story: Story, record: RunProgressed, _now: float) -> Story:
     incident = story.incidents.get(record.incident_id)
-    for run in incident.runs if incident else ():
-        if run.action_id == record.action_id:
-            story = _change_run(story, record.incident_id, run.action_id, tasks=(*run.tasks, record.task))
-    text = f"task: {record.task.task}: {record.task.outcome.value}, {record.task.duration_seconds:.1f} s"
-    return narrate(story, now, text, Tone.QUIET, record.host)
+    run = next((each for each in incident.runs if each.action_id == record.action_id), None) if incident else None
+    earlier = run.tasks if run else ()
+    return _change_run(story, record.incident_id, record.action_id, tasks=(*earlier, record.task))
 
 
 def _finished(story: Story, record: RunFinished, now: float) -> Story:
-    story = _change_run(
-        story, record.incident_id, record.action_id, ended_time=now, status=record.status, reason=record.reason
-    )
-    good = record.status is RunStatus.SUCCESSFUL
-    text = f"playbook ended: {record.status.value}" + (f": {record.reason}" if record.reason else "")
-    return narrate(story, now, text, Tone.DECISION if good else Tone.BAD, record.host)
+    changes = {"ended_time": now, "status": record.status, "reason": record.reason}
+    return _change_run(story, record.incident_id, record.action_id, **changes)
 
 
 def _unknown(story: Story, record: RunUnknown, now: float) -> Story:
-    story = _change_run(
-        story, record.incident_id, record.action_id, ended_time=now, status=RunStatus.UNKNOWN, reason=record.reason
-    )
-    return narrate(story, now, f"outcome of the run unknown: {record.reason}", Tone.BAD, record.host)
-
-
-def _not_executed(story: Story, record: RunNotExecuted, now: float) -> Story:
-    return narrate(story, now, "the run had no effect and can have none", Tone.QUIET, record.host)
+    changes = {"ended_time": now, "status": RunStatus.UNKNOWN, "reason": record.reason}
+    return _change_run(story, record.incident_id, record.action_id, **changes)
 
 
 def _verified(story: Story, record: RunVerified, now: float) -> Story:
     changes = {"outcome": record.outcome, "outcome_reason": record.reason, "verified_time": now}
-    story = _change_run(story, record.incident_id, record.action_id, **changes)
-    good = record.outcome is VerificationOutcome.SUCCESS
-    text = f"verified on new data: {record.outcome.value}" + (f": {record.reason}" if record.reason else "")
-    return narrate(story, now, text, Tone.GOOD if good else Tone.BAD, record.host)
+    return _change_run(story, record.incident_id, record.action_id, **changes)
 
 
-def _human(story: Story, record: HumanNeeded, now: float) -> Story:
-    story = _change(story, record.incident_id, human_reason=record.reason)
-    return narrate(story, now, f"a human is needed: {record.reason}", Tone.BAD, record.host)
+def _human(story: Story, record: HumanNeeded, _now: float) -> Story:
+    return _change(story, record.incident_id, human_reason=record.reason)
 
 
 def _closed(story: Story, record: IncidentClosed, now: float) -> Story:
-    story = _change(story, record.incident_id, closed_time=now, closed_reason=record.reason)
-    return narrate(story, now, f"incident {record.incident_id} closed: {record.reason}", Tone.GOOD, record.host)
+    return _change(story, record.incident_id, closed_time=now, closed_reason=record.reason)
 
 
-# One row for each type of record that a line is told of.
-_TELL: dict[type[Record] | type[None], Callable[[Story, Any, float], Story]] = {
+# One row for each type of record that changes what is told of an incident; the others are told in a line only.
+_CHANGES: dict[type[Record], Callable[[Story, Any, float], Story]] = {
     IncidentOpened: _opened,
-    IncidentUpdated: _updated,
     DecisionMade: _decided,
-    RunClaimed: _claimed,
-    RunRevoked: _revoked,
     RunStarted: _started,
     RunProgressed: _progressed,
     RunFinished: _finished,
     RunUnknown: _unknown,
-    RunNotExecuted: _not_executed,
     RunVerified: _verified,
     HumanNeeded: _human,
     IncidentClosed: _closed,

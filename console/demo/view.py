@@ -13,11 +13,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from console.demo.story import IncidentTold, Line, RunTold, Story, Tone, clock, number
+from console.demo.story import IncidentTold, Line, RunTold, Story, Tone
 from console.demo.verdict import Summary
-from detectors.signals import HostState, HostStatus
+from console.rendering import STATES, TASKS, plain
+from console.sentences import ago, because, denial, number, utc
+from detectors.signals import HostStatus
 from remediations.records import GateResult, Verdict, VerificationOutcome
-from remediations.runs import TaskOutcome
 
 LINES_SHOWN = 8
 EVIDENCE_SHOWN = 4
@@ -32,20 +33,6 @@ TONES = {
     Tone.GOOD: "green",
     Tone.BAD: "red",
     Tone.DECISION: "bold yellow",
-}
-# Shape and colour: the state can be told without seeing the colour.
-STATES = {
-    HostState.YOUNG: ("○ learning", "cyan"),
-    HostState.NORMAL: ("● normal", "green"),
-    HostState.ANOMALOUS: ("▲ anomalous", "bold red"),
-    HostState.SILENT: ("✕ silent", "magenta"),
-}
-TASKS = {
-    TaskOutcome.OK: ("✓", "green"),
-    TaskOutcome.CHANGED: ("✎", "yellow"),
-    TaskOutcome.SKIPPED: ("-", "dim"),
-    TaskOutcome.FAILED: ("✕", "red"),
-    TaskOutcome.UNREACHABLE: ("✕", "magenta"),
 }
 
 
@@ -135,12 +122,7 @@ class PlainView:
         """End; there is nothing to give back."""
 
     def _print(self, words: str) -> None:
-        self._console.print(clean(words), soft_wrap=True)
-
-
-def clean(words: str, style: str = "") -> Text:
-    """Text for the terminal: markup stays letters, control characters (they could steer the terminal) are replaced."""
-    return Text("".join(each if each.isprintable() else "\ufffd" for each in words), style=style)
+        self._console.print(plain(words), soft_wrap=True)
 
 
 def draw(scene: Scene, width: int) -> RenderableType:
@@ -162,12 +144,12 @@ def draw_summary(summary: Summary, commands: tuple[str, ...]) -> RenderableType:
     """The closing table: figures, promises kept or broken, what to try next."""
     table = Table.grid(padding=(0, 2))
     for label, value in _figures(summary):
-        table.add_row(clean(label, "bold"), clean(value))
+        table.add_row(plain(label, "bold"), plain(value))
     parts: list[RenderableType] = [table, Text()]
-    parts += [clean(f"✕ {problem}", "red") for problem in summary.problems]
-    parts += [clean("✓ exactly the faulty service was repaired, exactly once, and verified", "green")] * summary.passed
+    parts += [plain(f"✕ {problem}", "red") for problem in summary.problems]
+    parts += [plain("✓ exactly the faulty service was repaired, exactly once, and verified", "green")] * summary.passed
     if commands:
-        parts += [Text(), clean("Try next:", "bold"), *(clean(f"  {command}") for command in commands)]
+        parts += [Text(), plain("Try next:", "bold"), *(plain(f"  {command}") for command in commands)]
     title = "What the demo showed" if summary.passed else "The demo did not show what it should"
     return Panel(Group(*parts), title=title, border_style="green" if summary.passed else "red", expand=False)
 
@@ -193,7 +175,7 @@ def _figures(summary: Summary) -> list[tuple[str, str]]:
 def _refusal(summary: Summary) -> str:
     if not summary.refusal:
         return "was not refused"
-    return f"refused: {summary.refusal}, allowed again at {clock(summary.refusal_next_time)}"
+    return f"refused: {summary.refusal}, allowed again at {utc(summary.refusal_next_time)}"
 
 
 def _seconds(value: float | None) -> str:
@@ -207,7 +189,7 @@ def _header(scene: Scene) -> RenderableType:
         if place <= scene.current
     )
     left = Text.assemble(("Tidegate demo  ", "bold"), (f"{scene.now - scene.began:5.0f} s", "cyan"))
-    note = clean(scene.note, "italic")
+    note = plain(scene.note, "italic")
     return Panel(Group(acts, note), title=left, title_align="left", border_style="blue")
 
 
@@ -217,10 +199,10 @@ def _fleet(scene: Scene) -> RenderableType:
         table.add_column(heading, justify="right" if heading in {"samples", "process"} else "left", no_wrap=True)
     for host in scene.hosts:
         status = scene.story.hosts.get(host)
-        state, style = STATES[status.state] if status else ("· not seen", "dim")
+        state, style = STATES[status.state if status else None]
         samples = f"{status.samples:,}" if status else ""
         pid = str(scene.pids[host]) if scene.pids.get(host) else "none"
-        table.add_row(clean(host), Text(state, style), _bar(status), samples, pid)
+        table.add_row(plain(host), Text(state, style), _bar(status), samples, pid)
     return Panel(table, title="Fleet", border_style="blue")
 
 
@@ -236,18 +218,18 @@ def _incident(incident: IncidentTold | None, now: float) -> RenderableType:
     if incident is None:
         return Panel(Text("no incident", style="dim"), title="Incident", border_style="blue")
     parts: list[RenderableType] = [
-        clean(f"{incident.signal.kind.value} on {incident.host} at {clock(incident.opened_time)}", "bold red"),
+        plain(f"{incident.signal.kind.value} on {incident.host} at {utc(incident.opened_time)}", "bold red"),
         _evidence(incident),
     ]
     parts += _decision(incident, now)
     if incident.run is not None:
         parts += _run(incident.run)
     if incident.human_reason:
-        parts.append(clean(f"a human is needed: {incident.human_reason}", "bold magenta"))
+        parts.append(plain(f"a human is needed: {because(incident.human_reason)}", "bold magenta"))
     if incident.closed_time:
-        parts.append(clean(f"closed: {incident.closed_reason}", "bold green"))
+        parts.append(plain(f"closed: {because(incident.closed_reason)}", "bold green"))
     style = "green" if incident.closed_time else "red"
-    return Panel(Group(*parts), title=clean(f"Incident {incident.incident_id}"), border_style=style)
+    return Panel(Group(*parts), title=plain(f"Incident {incident.incident_id}"), border_style=style)
 
 
 def _evidence(incident: IncidentTold) -> RenderableType:
@@ -255,7 +237,7 @@ def _evidence(incident: IncidentTold) -> RenderableType:
     for heading in ("evidence", "observed", "expected", "score"):
         table.add_column(heading, justify="left" if heading == "evidence" else "right", no_wrap=True)
     for each in incident.signal.evidence.series[:EVIDENCE_SHOWN]:
-        table.add_row(clean(each.series), number(each.observed), number(each.expected), f"{each.score:.1f}")
+        table.add_row(plain(each.series), number(each.observed), number(each.expected), f"{each.score:.1f}")
     return table
 
 
@@ -267,30 +249,32 @@ def _decision(incident: IncidentTold, now: float) -> list[RenderableType]:
     words = f"decision: {record.verdict.value.upper()} {record.playbook}" + (
         f", {record.reason}" if record.reason else ""
     )
-    passed = Text(" ").join(clean(f"✓ {gate.gate}", "green") for gate in record.gates if gate.passed)
+    passed = Text(" ").join(plain(f"✓ {gate.gate}", "green") for gate in record.gates if gate.passed)
     refused = [_refused(gate, now) for gate in record.gates if not gate.passed]
-    return [clean(words, "bold red" if denied else "bold yellow"), passed, *refused]
+    return [plain(words, "bold red" if denied else "bold yellow"), passed, *refused]
 
 
 def _refused(gate: GateResult, now: float) -> Text:
-    words = f"✕ {gate.gate}: {gate.reason}, value {gate.value or '-'}, limit {gate.limit or '-'}"
-    if gate.next_time > now:
-        words += f"; allowed again at {clock(gate.next_time)}, in {gate.next_time - now:.0f} s"
-    return clean(words, "bold red")
+    again = f"; allowed again at {utc(gate.next_time)}, {ago(gate.next_time, now)}" if gate.next_time else ""
+    return plain(f"✕ {denial(gate)}{again}", "bold red")
 
 
 def _run(run: RunTold) -> list[RenderableType]:
-    parts: list[RenderableType] = [clean(f"playbook {run.playbook} started at {clock(run.started_time)}", "yellow")]
+    parts: list[RenderableType] = [plain(f"playbook {run.playbook} started at {utc(run.started_time)}", "yellow")]
     for task in run.tasks:
         mark, style = TASKS[task.outcome]
-        parts.append(clean(f"  {mark} {task.task}  {task.duration_seconds:.1f} s", style))
+        parts.append(plain(f"  {mark} {task.task}  {task.duration_seconds:.1f} s", style))
     if run.status is not None:
         parts.append(
-            clean(f"  {run.status.value} after {run.ended_time - run.started_time:.1f} s {run.reason}", "yellow")
+            plain(
+                f"  {run.status.value} after {run.ended_time - run.started_time:.1f} s {because(run.reason)}", "yellow"
+            )
         )
     if run.outcome is not None:
         good = run.outcome is VerificationOutcome.SUCCESS
-        parts.append(clean(f"verification: {run.outcome.value} {run.outcome_reason}", "green" if good else "red"))
+        parts.append(
+            plain(f"verification: {run.outcome.value} {because(run.outcome_reason)}", "green" if good else "red")
+        )
     elif run.status is not None:
         parts.append(Text("verification: waiting for new data", style="dim"))
     return parts
@@ -299,7 +283,7 @@ def _run(run: RunTold) -> list[RenderableType]:
 def _lines(scene: Scene) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for line in scene.story.lines[-LINES_SHOWN:]:
-        table.add_row(Text(clock(line.time), style="dim"), clean(line.host, "bold"), clean(line.text, TONES[line.tone]))
+        table.add_row(Text(utc(line.time), style="dim"), plain(line.host, "bold"), plain(line.text, TONES[line.tone]))
     return Panel(table, title="Story", border_style="blue")
 
 

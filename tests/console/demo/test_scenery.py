@@ -15,7 +15,7 @@ from stream.settings import Settings
 def test_the_files_are_read_as_they_were_meant(tmp_path: Path) -> None:
     """Settings, policy and inventory decode strictly; every host restarts its own service."""
     plan = plan_fleet(tmp_path / "fleet", range(20_000, 20_008))
-    settings = write_scenery(tmp_path, plan, "127.0.0.1:29092")
+    settings = write_scenery(tmp_path, plan)
     assert settings == msgspec.yaml.decode((tmp_path / "settings.yml").read_bytes(), type=Settings)
     policy = msgspec.yaml.decode(Path(settings.engine.policy).read_bytes(), type=Policy)
     assert [(rule.mode, rule.cooldown_seconds) for rule in policy.rules] == [(RuleMode.AUTO, COOLDOWN_SECONDS)]

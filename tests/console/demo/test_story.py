@@ -41,9 +41,9 @@ def test_the_first_incident_is_told_from_signal_to_close() -> None:
 
 def test_a_denial_names_reason_value_limit_and_next_time() -> None:
     """The line of a denial carries everything its reader needs."""
-    line = next(line for line in told().lines if "do NOT act" in line.text)
+    line = next(line for line in told().lines if "do not run" in line.text)
     assert Tone.DECISION is line.tone
-    for part in ("cooldown", "value 18.5", "limit 900", "allowed again at"):
+    for part in ("cooldown", "18.5", "limit 900", "allowed again at"):
         assert part in line.text
 
 
