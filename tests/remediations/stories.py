@@ -7,7 +7,15 @@ from remediations.identities import incident_id
 from remediations.incidents import Incident
 from remediations.inventory import Inventory
 from remediations.ledger import Ledger, Ruling
-from remediations.playbooks import FromConstant, FromIncident, FromInventory, IncidentField, InputSpec, Playbook, Sidecar
+from remediations.playbooks import (
+    FromConstant,
+    FromIncident,
+    FromInventory,
+    IncidentField,
+    InputSpec,
+    Playbook,
+    Sidecar,
+)
 from remediations.policies import Limits, Policy, Rule, RuleMode, Verification
 from remediations.records import (
     ClaimLimits,
@@ -109,6 +117,7 @@ class Log:
         self.time = NOW
 
     def append(self, record: Record | None, *, time: float | None = None) -> Ruling:
+        """Write a record and give the ledger's ruling on it."""
         self.time = self.time + 1 if time is None else time
         entry = Entry(offset=len(self.entries), time=self.time, record=record, seen=Seen(offset=-1, chain="00" * 32))
         self.entries.append(entry)
@@ -136,12 +145,16 @@ class Log:
 
 
 def opened(host: str, episode: int, raised: Signal, offset: int = 0) -> IncidentOpened:
+    """An incident begins."""
     return IncidentOpened(
         incident_id=incident_id(host, episode), host=host, episode=episode, signal=raised, signal_offset=offset
     )
 
 
-def updated(incident: Incident, name: str, state: SignalState, *, raised_id: str = "", offset: int = 1) -> IncidentUpdated:
+def updated(
+    incident: Incident, name: str, state: SignalState, *, raised_id: str = "", offset: int = 1
+) -> IncidentUpdated:
+    """A further signal of an incident."""
     return IncidentUpdated(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -156,6 +169,7 @@ def updated(incident: Incident, name: str, state: SignalState, *, raised_id: str
 
 
 def decided(incident: Incident, action: str = "a1", attempt: int = 1, **changes: object) -> DecisionMade:
+    """A decision to run."""
     fields: Mapping[str, object] = {
         "rule": "restart-on-anomaly",
         "mode": RuleMode.AUTO,
@@ -176,6 +190,7 @@ def decided(incident: Incident, action: str = "a1", attempt: int = 1, **changes:
 def claimed(
     incident: Incident, action: str = "a1", claim: str = CLAIM, limits: ClaimLimits = LIMITS, engine: str = "e1"
 ) -> RunClaimed:
+    """A claim."""
     return RunClaimed(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -187,12 +202,14 @@ def claimed(
 
 
 def revoked(incident: Incident, action: str = "a1", claim: str = CLAIM) -> RunRevoked:
+    """A claim is taken back."""
     return RunRevoked(
         incident_id=incident.incident_id, host=incident.host, action_id=action, claim=claim, reason="engine_restarted"
     )
 
 
 def started(incident: Incident, action: str = "a1", claim: str = CLAIM, token: int = 0) -> RunStarted:
+    """A run starts."""
     return RunStarted(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -208,6 +225,7 @@ def started(incident: Incident, action: str = "a1", claim: str = CLAIM, token: i
 def finished(
     incident: Incident, action: str = "a1", claim: str = CLAIM, run_status: RunStatus = RunStatus.SUCCESSFUL
 ) -> RunFinished:
+    """A run ends."""
     return RunFinished(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -222,10 +240,12 @@ def finished(
 
 
 def unknown(incident: Incident, action: str = "a1", claim: str = CLAIM) -> RunUnknown:
+    """A run is lost."""
     return RunUnknown(
         incident_id=incident.incident_id, host=incident.host, action_id=action, claim=claim, reason="engine_died"
     )
 
 
 def closed(incident: Incident, reason: str = "recovered") -> IncidentClosed:
+    """An incident ends."""
     return IncidentClosed(incident_id=incident.incident_id, host=incident.host, reason=reason)

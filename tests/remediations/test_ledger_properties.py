@@ -1,0 +1,230 @@
+"""The ledger under any interleaving of two engines: what is accepted never breaks a limit, judged by a separate count.
+
+The count below knows nothing of the ledger but which records it accepted; it adds them up the slow and obvious way.
+"""
+
+from collections import Counter
+from itertools import pairwise
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.signals import SignalState
+from remediations.identities import incident_id
+from remediations.ledger import Ledger
+from remediations.records import (
+    ClaimLimits,
+    Entry,
+    HumanNeeded,
+    Record,
+    RunClaimed,
+    RunFinished,
+    RunNotExecuted,
+    RunRevoked,
+    RunStarted,
+    RunUnknown,
+    RunVerified,
+    VerificationOutcome,
+)
+from tests.remediations.stories import (
+    Log,
+    claimed,
+    closed,
+    decided,
+    finished,
+    opened,
+    revoked,
+    signal,
+    started,
+    unknown,
+    updated,
+)
+
+HOSTS = ("web-1", "web-2", "db-1")
+GROUPS = {"web-1": ("web", "fleet"), "web-2": ("web", "fleet"), "db-1": ("fleet",)}
+COOLDOWN, ATTEMPTS, CONCURRENCY, STARTS, WINDOW = 10.0, 2, 2, 3, 60.0
+
+type Move = tuple[str, str, int, str, float]
+
+MOVES = st.tuples(
+    st.sampled_from(
+        (
+            "open clear decide claim claim revoke start start finish finish unknown "
+            "not_executed verify verify human close alien forged_start"
+        ).split()
+    ),
+    st.sampled_from(HOSTS),
+    st.integers(1, 3),
+    st.sampled_from(["engine-1", "engine-2"]),
+    st.sampled_from([0.0, 1.0, 5.0, 20.0, -3.0]),
+)
+
+
+def limits(host: str) -> ClaimLimits:
+    """The limits that both engines put into their claims."""
+    return ClaimLimits(
+        cooldown_seconds=COOLDOWN,
+        attempts_maximum=ATTEMPTS,
+        groups=GROUPS[host],
+        group_concurrency_maximum=CONCURRENCY,
+        starts_maximum=STARTS,
+        starts_window_seconds=WINDOW,
+    )
+
+
+def record_of(log: Log, move: Move, number: int) -> Record | None:
+    """What an engine might write next, right or wrong: it knows names, not what is allowed."""
+    kind, host, which, engine, _ = move
+    incident = log.ledger.incident_of(host)
+    if kind == "open" or incident is None:
+        return opened(host, log.ledger.next_episode(host), signal(f"s{number}", host), number)
+    action, claim = f"{incident.incident_id[:6]}-{which}", f"{engine}-{which}"
+    known = log.ledger.state.actions.get(action)
+    token = known.claim.token if known is not None and known.claim is not None else -1
+    names = {"incident_id": incident.incident_id, "host": host, "action_id": action}
+    records: dict[str, Record | None] = {
+        "clear": updated(incident, f"s{number}", SignalState.CLEARED, raised_id=incident.signal.id, offset=number),
+        "decide": decided(incident, action, which),
+        "claim": claimed(incident, action, claim, limits(host), engine),
+        "revoke": revoked(incident, action, claim),
+        "start": started(incident, action, claim, token),
+        "forged_start": started(incident, action, claim, number),
+        "finish": finished(incident, action, claim),
+        "unknown": unknown(incident, action, claim),
+        "not_executed": RunNotExecuted(claim=claim, **names),
+        "verify": RunVerified(outcome=VerificationOutcome.INEFFECTIVE, reason="", observed_time=0, score=0, **names),
+        "human": HumanNeeded(reason="partial", **names),
+        "close": closed(incident),
+        "alien": None,
+    }
+    return records[kind]
+
+
+class Count:
+    """Adds up accepted records and checks the limits after each."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.busy: dict[str, str] = {}
+        self.hosts: dict[str, str] = {}
+        self.starts: list[float] = []
+        self.started: Counter[str] = Counter()
+        self.executed: Counter[str] = Counter()
+        self.ends: dict[str, float] = {}
+        self.lost: set[str] = set()
+
+    def take(self, entry: Entry) -> None:
+        """Add one accepted record."""
+        record, self.time = entry.record, max(self.time, entry.time)
+        match record:
+            case RunClaimed():
+                assert record.action_id not in self.busy, "an action has two winners"
+                assert record.host not in self.hosts.values(), "a host is locked twice"
+                assert self.time - self.ends.get(record.host, -1e12) >= COOLDOWN, "a cooldown was cut short"
+                assert self.executed[record.incident_id] < ATTEMPTS, "an attempt too many"
+                self.busy[record.action_id] = record.claim
+                self.hosts[record.action_id] = record.host
+            case RunStarted():
+                assert self.busy[record.action_id] == record.claim, "a claim was started by another"
+                self.starts.append(self.time)
+                self.started[record.action_id] += 1
+                self.executed[record.incident_id] += 1
+            case RunRevoked():
+                self.free(record.action_id)
+            case RunNotExecuted():
+                self.free(record.action_id)
+                self.executed[record.incident_id] -= 1
+            case RunFinished():
+                self.free(record.action_id)
+                self.ends[record.host] = self.time
+            case RunUnknown():
+                assert self.busy[record.action_id] == record.claim, "a run was given up by another"
+                self.lost.add(record.action_id)
+            case HumanNeeded() if record.action_id in self.lost:
+                self.free(record.action_id)
+                self.ends[record.host] = self.time
+            case _:
+                pass
+
+    def free(self, action: str) -> None:
+        """The action holds nothing any more."""
+        self.lost.discard(action)
+        del self.busy[action]
+        del self.hosts[action]
+
+    def check(self) -> None:
+        """Compare what was added up with the limits."""
+        running = Counter(group for host in self.hosts.values() for group in GROUPS[host])
+        assert all(count <= CONCURRENCY for count in running.values()), "a group is too busy"
+        assert all(count <= 1 for count in self.started.values()), "an action was started twice"
+        late = self.starts[STARTS:]
+        assert all(end - begin >= WINDOW for begin, end in zip(self.starts, late, strict=False)), "too many starts"
+
+
+def play(moves: list[Move]) -> tuple[Log, list[bool]]:
+    """Write what the engines do, and tell which records were valid."""
+    log, rulings = Log(), []
+    for number, move in enumerate(moves):
+        rulings.append(log.append(record_of(log, move, number), time=log.time + move[4]).valid)
+    return log, rulings
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(MOVES, min_size=10, max_size=80))
+def test_no_interleaving_breaks_a_limit(moves: list[Move]) -> None:
+    """At most one winner an action, one run a host, and no limit ever exceeded, whoever writes what and when."""
+    log, rulings = play(moves)
+    count = Count()
+    for entry, valid in zip(log.entries, rulings, strict=True):
+        if valid:
+            count.take(entry)
+            count.check()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(MOVES, min_size=5, max_size=60))
+def test_the_same_log_gives_the_same_state(moves: list[Move]) -> None:
+    """Folding is deterministic, in one go or over a restart in the middle, with records read twice."""
+    log, _ = play(moves)
+    again = Ledger()
+    for before, after in pairwise([*log.entries, log.entries[-1]]):
+        again.apply(before)
+        again.apply(after)
+        again.apply(before)
+    assert log.ledger.state == again.state
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(MOVES, min_size=5, max_size=60))
+def test_records_of_unknown_type_change_nothing(moves: list[Move]) -> None:
+    """A log with a newer version's records between all others folds to the same incidents, actions and hosts."""
+    log, _ = play([move for move in moves if move[0] != "alien"])
+    mixed, shift = Ledger(), {}
+    for entry in log.entries:
+        mixed.apply(msgspec.structs.replace(entry, offset=2 * entry.offset, record=None))
+        shift[entry.offset] = 2 * entry.offset + 1
+        record = entry.record
+        if isinstance(record, RunStarted):
+            record = msgspec.structs.replace(record, token=shift.get(record.token, -2))
+        mixed.apply(msgspec.structs.replace(entry, offset=shift[entry.offset], record=record))
+    assert log.ledger.state.hosts == mixed.state.hosts
+    assert {name: action.status for name, action in log.ledger.state.actions.items()} == {
+        name: action.status for name, action in mixed.state.actions.items()
+    }
+
+
+@given(st.lists(MOVES, min_size=30, max_size=60))
+def test_state_survives_being_saved(moves: list[Move]) -> None:
+    """The whole state is plain data: what is written down is what is read back."""
+    log, _ = play(moves)
+    saved = msgspec.json.encode(log.ledger.state)
+    assert log.ledger.state == msgspec.json.decode(saved, type=type(log.ledger.state))
+
+
+def test_the_moves_reach_every_state() -> None:
+    """The random stories are no empty ones: such moves claim, revoke, start, lose and close."""
+    story = ["open", "decide", "claim", "revoke", "claim", "start", "unknown", "not_executed", "close"]
+    log, rulings = play([(kind, "web-1", 1, "engine-1", 1.0) for kind in story])
+    assert [True] * len(story) == rulings
+    assert incident_id("web-1", 1) in log.ledger.state.incidents
