@@ -19,11 +19,12 @@ class Guard:
         (18.0, 11.0)
     """
 
-    __slots__ = ("misfits", "readings")
+    __slots__ = ("misfits", "outlier", "readings")
 
-    def __init__(self, readings: int = 0, misfits: int = 0) -> None:
+    def __init__(self, readings: int = 0, misfits: int = 0, outlier: float = 0.0) -> None:
         self.readings = readings
         self.misfits = misfits
+        self.outlier = outlier
 
     def admit(self, value: float, band: Band) -> float | None:
         """The value to learn, or None where the detector must start again with the value as its first."""
@@ -35,7 +36,9 @@ class Guard:
             return value
         self.misfits += 1
         if self.misfits >= min(MISFITS_MAXIMUM, self.readings - 1):
-            self.readings, self.misfits = 1, 0
+            self.readings, self.misfits, self.outlier = 1, 0, 0.0
             return None
-        # A series that was constant has no scale yet: the value is let in, or its scale would stay zero.
-        return band.centre + math.copysign(reach, away) if reach > 0.0 else value
+        if reach <= 0.0:
+            # A series that was always zero has no scale: the size of its last outlier stands in for one.
+            reach, self.outlier = min(abs(away), self.outlier), abs(away)
+        return band.centre + math.copysign(reach, away)

@@ -134,7 +134,7 @@ class HostModel:
     def _learns(self, time: float, *, paused: bool) -> bool:
         if not paused and not self.alarm.raised_id:
             self.frozen_since = None
-            # A row that votes for an alarm is not learned from; at most `raise_share` of the rows can without raising it.
+            # A row that votes for an alarm is not learned; at most `raise_share` of the rows can do so unraised.
             return self.score < self.settings.threshold or self.alarm.young(self.settings)
         if self.frozen_since is None:
             self.frozen_since = time
@@ -212,7 +212,7 @@ class HostModel:
         window, row, time = self.alarm.window, self.alarm.rows, self.alarm.window[-1].time
         ranked = sorted(self.series.values(), key=lambda series: (-series.effective(time, row), series.name))
         votes = {
-            detector: combine([series.part_score(detector) for series in self.series.values()])
+            detector: per_minute(combine([s.part_score(detector) for s in self.series.values()]), self.interval)
             for detector in self.settings.detectors
         }
         return Evidence(
@@ -276,9 +276,9 @@ class HostModel:
         host.score, host.frozen_since, host.silence_id = row.score, row.frozen_since, row.silence_id
         host.sources = {(topic, source): (offset, index) for topic, source, offset, index in row.sources}
         host.alarm = Alarm.restore(row.alarm)
-        host.rates = LogRates.restore(row.rates, settings.log_window_seconds)
         try:
+            host.rates = LogRates.restore(row.rates, settings.log_window_seconds)
             host.series = {one.name: SeriesModel.restore(one, settings.detectors, seed) for one in row.series}
         except ValueError as error:
-            raise RowError(f"saved row of host {row.host!r} has a series that can not be read: {error}") from error
+            raise RowError(f"saved row of host {row.host!r} can not be restored: {error}") from error
         return host

@@ -33,8 +33,11 @@ class Meter:
         self.falls = 0.0
         self.counting = 0.0
 
-    def read(self, time: float, value: float) -> float | None:
-        """The value to model, or None where a reading says nothing: a reset, or a counter twice at one time."""
+    def read(self, time: float, value: float, *, learn: bool = True) -> float | None:
+        """The value to model, or None where a reading says nothing: a reset, or a counter twice at one time.
+
+        A gauge becomes a counter only while `learn`: a leak during an incident must not change what is looked at.
+        """
         if self.rises < 0.0:
             self.time, self.last, self.rises = time, value, 0.0
             return value
@@ -47,7 +50,7 @@ class Meter:
             self.rises += 1.0
         elif value < before:
             self._fall(before, value)
-        if not self.counting and self.rises >= GROWTHS and self.falls < FORGET:
+        if learn and not self.counting and self.rises >= GROWTHS and self.falls < FORGET:
             self.counting = 1.0
         if not self.counting:
             return value
@@ -55,10 +58,8 @@ class Meter:
 
     def _fall(self, before: float, value: float) -> None:
         self.falls += 1.0
-        reset = self.counting and 0.0 <= value < RESET * before and self.falls < FALLS
-        if reset:
-            self.falls = min(self.falls, FALLS)
-        else:
+        reset = 0.0 <= value < RESET * before and self.falls < FALLS
+        if not (self.counting and reset):
             self.counting, self.rises = 0.0, 0.0
 
     def numbers(self) -> list[float]:

@@ -12,7 +12,7 @@ LATE_MAXIMUM = 1000  # records before the open window, in a row, until it is the
 
 
 class RatesState(msgspec.Struct, frozen=True, array_like=True):
-    """Saved counts: `start` is the start of the open window in epoch seconds, NaN-free; `counts` follow LEVELS."""
+    """Saved counts: `start` is the start of the open window in epoch seconds(-1 before the first line); `counts` follow LEVELS."""
 
     start: float
     counts: list[int]
@@ -93,7 +93,9 @@ class LogRates:
 
     @classmethod
     def restore(cls, state: RatesState, seconds: float) -> "LogRates":
-        """Counts with this state."""
+        """Counts with this state. ValueError if they are not one a level."""
+        if len(state.counts) != len(LEVELS):
+            raise ValueError(f"saved log counts are {len(state.counts)}, wanted {len(LEVELS)}")
         rates = cls(seconds)
         rates.start, rates.counts, rates.late = state.start, list(state.counts), state.late
         return rates

@@ -26,6 +26,7 @@ class PartState(msgspec.Struct, frozen=True, array_like=True):
     tail: list[float]
     readings: int
     misfits: int
+    outlier: float
     score: float
 
 
@@ -33,10 +34,10 @@ class SeriesState(msgspec.Struct, frozen=True, array_like=True):
     """A saved series."""
 
     name: str
-    readings: int
     row: int
     time: float
     interval: float
+    gaps: float
     late: int
     observed: float
     score: float
@@ -58,10 +59,10 @@ class Part:
         self.tail = TailCalibration()
         self.score = 0.0
 
-    def step(self, value: float, *, ready: bool, learn: bool) -> float:
-        """Score, then learn; the score is 0 until the series is ready."""
+    def step(self, value: float, warmup: int, *, learn: bool) -> float:
+        """Score, then learn; the score is 0 until `warmup` values were learned since the detector (re)started."""
         raw = self.detector.score(value)
-        self.score = self.tail.score(raw) if ready else 0.0
+        self.score = self.tail.score(raw) if self.guard.readings >= warmup else 0.0
         if learn:
             if self.guard.readings >= SETTLED:
                 self.tail.learn(raw)
@@ -76,7 +77,13 @@ class Part:
         """Everything, as plain numbers."""
         guard = self.guard
         return PartState(
-            self.name, self.detector.numbers(), self.tail.numbers(), guard.readings, guard.misfits, self.score
+            name=self.name,
+            detector=self.detector.numbers(),
+            tail=self.tail.numbers(),
+            readings=guard.readings,
+            misfits=guard.misfits,
+            outlier=guard.outlier,
+            score=self.score,
         )
 
     @classmethod
@@ -85,7 +92,7 @@ class Part:
         part = cls(state.name, seed)
         part.detector = DETECTORS[state.name].restore(state.detector, seed=seed)
         part.tail = TailCalibration.restore(state.tail)
-        part.guard = Guard(state.readings, state.misfits)
+        part.guard = Guard(state.readings, state.misfits, state.outlier)
         part.score = state.score
         return part
 
@@ -94,6 +101,7 @@ class SeriesModel:
     """Everything that is known of one series of one host. Its score is that of its most surprised detector."""
 
     __slots__ = (
+        "gaps",
         "interval",
         "late",
         "meter",
@@ -101,7 +109,6 @@ class SeriesModel:
         "observed",
         "parts",
         "previous",
-        "readings",
         "row",
         "score",
         "seed",
@@ -115,13 +122,13 @@ class SeriesModel:
         self.row = -1
         self.time = -math.inf
         self.interval = 0.0
+        self.gaps = 0.0
         self.late = 0
         self.observed = 0.0
         self._start(detectors)
 
     def _start(self, detectors: Sequence[str]) -> None:
         self.parts = [Part(name, self.seed) for name in detectors]
-        self.readings = 0
         self.score = self.previous = 0.0
 
     def accepts(self, time: float) -> bool:
@@ -134,26 +141,23 @@ class SeriesModel:
 
     def step(self, time: float, value: float, *, warmup: int, learn: bool) -> None:
         """Score, then learn, one accepted reading."""
-        if time > self.time > -math.inf:
-            rate = 1.0 / min(self.readings + 1.0, INTERVAL_MEMORY)
-            self.interval += rate * (time - self.time - self.interval)
+        if self.time > -math.inf:
+            self.gaps = min(self.gaps + 1.0, INTERVAL_MEMORY)
+            self.interval += (max(time - self.time, 0.0) - self.interval) / self.gaps
         self.time = time
         self.observed = value
         counting = self.meter.counting
-        modelled = self.meter.read(time, value)
+        modelled = self.meter.read(time, value, learn=learn)
         if counting != self.meter.counting:
             self._start([part.name for part in self.parts])
         if modelled is None:
             return
         self.observed = modelled = min(max(modelled, -VALUE_MAXIMUM), VALUE_MAXIMUM)
-        ready = self.readings >= warmup
         best = 0.0
         for part in self.parts:
-            best = max(best, part.step(modelled, ready=ready, learn=learn))
+            best = max(best, part.step(modelled, warmup, learn=learn))
         self.previous = self.score
         self.score = best
-        if learn:
-            self.readings += 1
 
     def effective(self, time: float, row: int) -> float:
         """The score as it counts at `time`: if not of this row, it must be confirmed by the one before, and fades."""
@@ -184,10 +188,10 @@ class SeriesModel:
         """Everything, as plain numbers."""
         return SeriesState(
             name=self.name,
-            readings=self.readings,
             row=self.row,
             time=self.time,
             interval=self.interval,
+            gaps=self.gaps,
             late=self.late,
             observed=self.observed,
             score=self.score,
@@ -200,7 +204,7 @@ class SeriesModel:
     def restore(cls, state: SeriesState, detectors: Sequence[str], seed: int = 0) -> "SeriesModel":
         """A series with this state; a wanted detector that was not saved starts empty, others are dropped."""
         series = cls(state.name, detectors, seed)
-        series.readings, series.row, series.time = state.readings, state.row, state.time
+        series.row, series.time, series.gaps = state.row, state.time, state.gaps
         series.interval, series.late, series.observed = state.interval, state.late, state.observed
         series.score, series.previous = state.score, state.previous
         series.meter = Meter.restore(state.meter)
