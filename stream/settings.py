@@ -19,8 +19,8 @@ type PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 type Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 ENVIRONMENT_PREFIX = "TIDEGATE_"
-# Variables with our prefix that are no settings: the CLI's own, and the test suite's choice of a broker.
-OTHER_VARIABLES = frozenset({"TIDEGATE_CONFIG", "TIDEGATE_TEST_KAFKA"})
+# Variables with our prefix that are no settings: the CLI's, the supervisor's, and the test suite's choice of a broker.
+OTHER_VARIABLES = frozenset({"TIDEGATE_CONFIG", "TIDEGATE_SUPERVISED", "TIDEGATE_TEST_KAFKA"})
 DEFAULT_FILE = Path("tidegate.yml")
 ENGINE_PATHS = ("policy", "playbooks", "inventory")
 

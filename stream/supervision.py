@@ -1,7 +1,7 @@
 """Keeps the roles of `tidegate up` alive: restarts one that ends, ends all with their owner.
 
 Each child's standard input is a pipe whose other end its supervisor holds: when the supervisor dies, however it dies,
-the child reads the end of the pipe and stops by itself (`stop_with_owner`).
+the child reads the end of the pipe and stops by itself (`stop_with_owner`). A variable in its environment tells it so.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ BACKOFF_MAXIMUM_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 # Longer than the slowest clean stop of a role (a run in flight is given 20 s).
 STOP_SECONDS = 30.0
+SUPERVISED = "TIDEGATE_SUPERVISED"
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -81,7 +82,12 @@ class Supervisor:
                 self._log_folder.mkdir(parents=True, exist_ok=True)
                 output = opened.enter_context((self._log_folder / f"{role.name}.log").open("ab"))
             child = await asyncio.create_subprocess_exec(
-                *role.argv, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+                *role.argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=os.environ | {SUPERVISED: "1"},
             )
         self._children[role.name] = child
         log.info("role started", role=role.name, pid=child.pid)
@@ -101,7 +107,9 @@ class Supervisor:
 
 
 def stop_with_owner(stop: Callable[[], object]) -> None:
-    """Call `stop` once in the running loop when standard input ends, which it does when the owner dies."""
+    """Call `stop` once in the running loop when the supervisor dies; nothing happens in a process that has none."""
+    if SUPERVISED not in os.environ:
+        return
     loop = asyncio.get_running_loop()
     descriptor = sys.stdin.fileno()
 

@@ -1,0 +1,239 @@
+"""The command line. Each command says in one place what it does; the work is done elsewhere.
+
+Exit status: 0 fine, 1 the answer is no, 2 wrong usage or settings, 3 Kafka can not be reached, 130 interrupted.
+"""
+
+import asyncio
+import re
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console, RenderableType
+
+from console import queries, rendering
+from console.demo.demo import run as run_demo
+from console.errors import ConsoleError
+from console.reading import publish, read_audit, read_notices, tail_audit
+from remediations.errors import RemediationError
+from remediations.records import Seen
+from stream.audit import verify_log
+from stream.errors import SettingsError, StreamError, UnreachableError
+from stream.logs import configure_logs
+from stream.roles import connected, serve_all, serve_detect, serve_engine, with_address
+from stream.settings import Settings, load_settings
+
+NO, WRONG, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="tidegate",
+    help="Notice what goes wrong in a fleet, repair it with your playbooks, write down why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+audit = typer.Typer(help="Read and check the audit log.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="TIDEGATE_CONFIG", help="Settings file; without it ./tidegate.yml, if there."
+    ),
+]
+Servers = Annotated[
+    str, typer.Option("--bootstrap-servers", help="Kafka to use, instead of the one that the settings name.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
+
+
+@app.callback(invoke_without_command=True)
+def tidegate(
+    *,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Notice what goes wrong in a fleet, repair it with your playbooks, write down why."""
+    if show_version:
+        typer.echo(f"tidegate {version('tidegate')}")
+        raise typer.Exit
+
+
+@app.command()
+def up(config: Config = None) -> None:
+    """Run everything: detect workers and an engine, and the embedded Kafka if the settings name no other."""
+    settings = load_settings(config)
+    configure_logs(settings.log_format, role="up")
+    asyncio.run(serve_all(settings, config, report=lambda words: typer.echo(words, err=True)))
+
+
+@app.command()
+def detect(
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    number: Annotated[int, typer.Option(min=0, help="Tells workers on one machine apart (health port).")] = 0,
+) -> None:
+    """Run one detect worker; start more of them to share the partitions."""
+    settings = _settings(config, bootstrap_servers)
+    configure_logs(settings.log_format, role="detect", number=str(number))
+    asyncio.run(serve_detect(settings, number))
+
+
+@app.command()
+def engine(config: Config = None, bootstrap_servers: Servers = "") -> None:
+    """Run one engine: it decides, runs playbooks and verifies."""
+    settings = _settings(config, bootstrap_servers)
+    configure_logs(settings.log_format, role="engine")
+    raise typer.Exit(asyncio.run(serve_engine(settings)))
+
+
+@app.command()
+def demo(
+    *,
+    folder: Annotated[Path, typer.Option(help="The only place where the demo leaves files.")] = Path(".state/demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
+    seed: Annotated[int, typer.Option(help="Chooses the service that fails.")] = 0,
+) -> None:
+    """A small live fleet, a real fault, a real repair, and a fault that must not be repaired. Under three minutes."""
+    raise typer.Exit(run_demo(folder, keep=keep, seed=seed))
+
+
+@app.command()
+def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
+    """Every host: state, score, samples applied, age of the last sample, open incident; worst first."""
+    settings = _settings(config, bootstrap_servers)
+
+    async def read() -> tuple[queries.HostRow, ...]:
+        notices, entries = await asyncio.gather(read_notices(settings), read_audit(settings))
+        return queries.hosts(notices, entries, time.time())
+
+    rows = asyncio.run(read())
+    _show(rows, rendering.draw_hosts(rows), as_json=as_json)
+
+
+@app.command()
+def incidents(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
+    """Open incidents, those that need a human first, then the newest closed ones."""
+    now = time.time()
+    rows = queries.incidents(asyncio.run(read_audit(_settings(config, bootstrap_servers))), now)
+    _show(rows, rendering.draw_incidents(rows, now), as_json=as_json)
+
+
+@app.command()
+def explain(
+    incident: Annotated[str, typer.Argument(help="An incident's id, the beginning of it, or a host's name.")],
+    *,
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    as_json: AsJson = False,
+) -> None:
+    """What happened and why, also why not: evidence, gates, run, verification."""
+    now = time.time()
+    explanation = queries.explain(asyncio.run(read_audit(_settings(config, bootstrap_servers))), incident, now)
+    _show(explanation, rendering.draw_explanation(explanation, now), as_json=as_json)
+
+
+@audit.command("tail")
+def audit_tail(
+    *,
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the newest records.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with each new record, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The newest records of the audit log, one line each."""
+    settings = _settings(config, bootstrap_servers)
+
+    async def tail() -> None:
+        async for entry in tail_audit(settings, lines, follow=follow):
+            line = queries.audit_line(entry)
+            if as_json:
+                typer.echo(msgspec.json.encode(line).decode())
+            else:
+                Console(soft_wrap=True).print(rendering.draw_audit_line(line))
+
+    asyncio.run(tail())
+
+
+@audit.command("verify")
+def audit_verify(
+    *,
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    topic: Annotated[str, typer.Option(help="Another topic to check, such as a copy.")] = "",
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OFFSET:HASH", help="A head that was kept outside of the log; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the whole chain: exit status 1 if a record was edited, dropped, swapped, put in or cut off."""
+    settings = _settings(config, bootstrap_servers)
+    checkpoints = [_checkpoint(text) for text in checkpoint or ()]
+    report = asyncio.run(verify_log(settings.kafka, topic or settings.topics.audit, checkpoints))
+    _show(report, rendering.draw_chain(report), as_json=as_json)
+    raise typer.Exit(NO if report.fault else 0)
+
+
+@app.command("publish")
+def publish_lines(
+    topic: Annotated[str, typer.Argument(help="Topic to write to, such as metrics.")],
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+) -> None:
+    """Write each line of standard input as one record: a first metric without any other tool."""
+    settings = _settings(config, bootstrap_servers)
+    count = asyncio.run(publish(settings, topic, sys.stdin.buffer))
+    typer.echo(f"{count} records acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True)
+
+
+@app.command()
+def broker(config: Config = None) -> None:
+    """Print the bootstrap servers in use: the settings', or those of the embedded Kafka that runs."""
+    typer.echo(_settings(config, "").kafka.bootstrap_servers)
+
+
+def main() -> None:
+    """Run the command line; every error that was foreseen becomes one clear line and an exit status."""
+    try:
+        app()
+    except (SettingsError, RemediationError) as error:
+        _leave(str(error), WRONG)
+    except UnreachableError as error:
+        _leave(str(error), UNREACHABLE)
+    except (StreamError, ConsoleError) as error:
+        _leave(str(error), NO)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _leave(words: str, status: int) -> None:
+    sys.stderr.write(f"tidegate: {words}\n")
+    sys.exit(status)
+
+
+def _settings(config: Path | None, bootstrap_servers: str) -> Settings:
+    settings = load_settings(config)
+    return with_address(settings, bootstrap_servers) if bootstrap_servers else connected(settings)
+
+
+def _show(answer: object, drawn: RenderableType, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    else:
+        Console().print(drawn)
+
+
+def _checkpoint(text: str) -> Seen:
+    found = re.fullmatch(r"(\d+):([0-9a-f]{64})", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not OFFSET:HASH (64 hex digits), as `tidegate audit verify` prints it")
+    return Seen(int(found[1]), found[2])
+
+
+if __name__ == "__main__":
+    main()

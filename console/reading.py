@@ -1,0 +1,75 @@
+"""What the commands read from Kafka and write to it, as plain values."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import msgspec
+from aiokafka import TopicPartition
+
+from detectors.signals import Notice
+from remediations.records import Entry
+from stream.audit import open_reader
+from stream.kafka import open_consumer, open_producer
+from stream.settings import Settings
+
+POLL_SECONDS = 0.5
+# The whole roster is repeated once in `roster_seconds`: this many rounds surely hold it.
+ROSTER_ROUNDS = 3
+
+
+async def read_notices(settings: Settings) -> list[Notice]:
+    """The notices of the last rounds of the roster, oldest first; what can not be decoded is left out."""
+    partition = TopicPartition(settings.topics.signals, 0)
+    since = time.time() - ROSTER_ROUNDS * settings.detect.roster_seconds
+    notices: list[Notice] = []
+    consumer = await open_consumer(settings.kafka)
+    try:
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        first = (await consumer.offsets_for_times({partition: int(since * 1000)}))[partition]
+        consumer.seek(partition, first.offset if first else end)
+        while await consumer.position(partition) < end:
+            found = await consumer.getmany(partition, timeout_ms=int(POLL_SECONDS * 1000))
+            notices.extend(decoded(record.value or b"" for record in found.get(partition, [])))
+    finally:
+        await consumer.stop()
+    return notices
+
+
+def decoded(values: Iterable[bytes]) -> Iterator[Notice]:
+    """The notices among these values."""
+    decoder: msgspec.json.Decoder[Notice] = msgspec.json.Decoder(Notice)
+    for value in values:
+        with contextlib.suppress(msgspec.DecodeError):
+            yield decoder.decode(value)
+
+
+async def read_audit(settings: Settings) -> list[Entry]:
+    """Every record of the audit log, as it is now."""
+    async with open_reader(settings.kafka, settings.topics.audit) as reader:
+        return [read.entry async for read in reader.read_all()]
+
+
+async def tail_audit(settings: Settings, lines: int, *, follow: bool) -> AsyncIterator[Entry]:
+    """The newest `lines` records of the audit log; with `follow` then each new one, for ever."""
+    async with open_reader(settings.kafka, settings.topics.audit) as reader:
+        newest = deque([read.entry async for read in reader.read_all()], maxlen=lines)
+        for entry in newest:
+            yield entry
+        if follow:
+            async for read in reader.follow():
+                yield read.entry
+
+
+async def publish(settings: Settings, topic: str, lines: Iterable[bytes]) -> int:
+    """Write each line that is not empty as one record; returns how many were acknowledged."""
+    producer = await open_producer(settings.kafka, linger_milliseconds=5)
+    try:
+        sent = [await producer.send(topic, line.rstrip(b"\r\n")) for line in lines if line.strip()]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+    return len(sent)

@@ -1,0 +1,1 @@
+"""User documentation, and the program that writes its generated pages."""

@@ -1,0 +1,142 @@
+"""Write the generated pages of docs/: settings from the structs, metrics from the tables, commands from the CLI.
+
+`python -m docs.generate` writes them; a test fails when a page is not what this would write.
+"""
+
+import ast
+import inspect
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import typer
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from typer.cli import get_docs_for_click
+
+from console.cli import app
+from stream import settings
+from stream.metrics import DetectMetrics, EngineMetrics
+
+FOLDER = Path(__file__).parent
+
+
+def field_descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """The sentence below each field of a struct, by field name."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(struct)).body if isinstance(node, ast.ClassDef))
+    found: dict[str, str] = {}
+    for field, words in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(words, ast.Expr):
+            found[field.target.id] = str(ast.literal_eval(words.value))
+    return found
+
+
+def type_words(kind: msgspec.inspect.Type) -> str:
+    """A field's type as an operator would say it."""
+    match kind:
+        case msgspec.inspect.IntType(ge=0, le=high) if high is not None:
+            return f"integer 0 to {high}"
+        case msgspec.inspect.IntType():
+            return "integer above 0"
+        case msgspec.inspect.FloatType(gt=low):
+            return "number" if low is None else "number above 0"
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
+        case _:
+            return "text"
+
+
+def setting_rows(struct: type[msgspec.Struct], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str, str, str]]:
+    """Path, type, default and description of every setting below `struct`, in the order of the file."""
+    words = field_descriptions(struct)
+    for field in msgspec.structs.fields(struct):
+        here, kind = (*path, field.name), msgspec.inspect.type_info(field.type)
+        if isinstance(kind, msgspec.inspect.StructType):
+            yield from setting_rows(kind.cls, here)
+        else:
+            yield ".".join(here), type_words(kind), str(field.default), words.get(field.name, "")
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    rows = [
+        f"| `{path}` | {kind} | {f'`{default}`' if default else 'empty'} | {words} |"
+        for path, kind, default, words in setting_rows(settings.Settings)
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "One YAML file, named by `--config`, by `TIDEGATE_CONFIG`, or `tidegate.yml` in the current folder.",
+            "Unknown keys, wrong types and values out of range are refused, with file, path and value. Every setting",
+            f"can be overridden in the environment: `{settings.ENVIRONMENT_PREFIX}` and the path in capitals with `__`",
+            "for each dot, such as `TIDEGATE_KAFKA__BOOTSTRAP_SERVERS`. Relative paths start at the file's folder.",
+            "",
+            "| setting | type | default | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def metric_rows(table: Callable[[CollectorRegistry], object]) -> Iterator[str]:
+    """One table row for each metric that `table` registers."""
+    for metric in vars(table(CollectorRegistry())).values():
+        if isinstance(metric, MetricWrapperBase):
+            family = metric.describe()[0]
+            name = family.name + ("_total" if family.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"  # noqa: SLF001 - no public way
+            yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    heading = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "Each role serves `/metrics` (Prometheus), `/healthz` (its event loop turns) and `/readyz` (its checks by",
+            "name, 503 when one fails) on its health port. The usual `process_*` and `python_gc_*` figures and",
+            "`tidegate_build_info` are there too. No label carries a host's name or a series' name.",
+            "",
+            "## detect",
+            "",
+            *heading,
+            *metric_rows(DetectMetrics),
+            "",
+            "## engine",
+            "",
+            *heading,
+            *metric_rows(EngineMetrics),
+            "",
+        ]
+    )
+
+
+def commands_page() -> str:
+    """docs/commands.md."""
+    command = typer.main.get_command(app)
+    with command.make_context("tidegate", [], resilient_parsing=True) as context:
+        return get_docs_for_click(obj=command, ctx=context, name="tidegate", title="Commands").rstrip() + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "commands.md": commands_page,
+}
+
+
+def main() -> int:
+    """Write every page."""
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

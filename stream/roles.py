@@ -1,0 +1,130 @@
+"""The roles as processes: what `tidegate detect`, `tidegate engine` and `tidegate up` start."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry
+
+from remediations.loading import load_rulebook
+from stream.broker import ADDRESS, EmbeddedBroker, Ports, serves
+from stream.bystander import pause_learning
+from stream.engine import rule_files, run_engine
+from stream.errors import SettingsError
+from stream.health import Check, HealthServer
+from stream.jars import Report
+from stream.metrics import DetectMetrics, new_registry
+from stream.settings import Settings
+from stream.supervision import Role, Supervisor, stop_with_owner, stop_with_signals
+from stream.topics import ensure_topics
+from stream.workers import DetectWorker, run_worker
+
+log = structlog.get_logger()
+
+
+def broker_folder(settings: Settings) -> Path:
+    """Where the embedded Kafka keeps its data."""
+    return Path(settings.state_folder) / "kafka"
+
+
+def with_address(settings: Settings, bootstrap_servers: str) -> Settings:
+    """The settings with this Kafka."""
+    kafka = msgspec.structs.replace(settings.kafka, bootstrap_servers=bootstrap_servers)
+    return msgspec.structs.replace(settings, kafka=kafka)
+
+
+def connected(settings: Settings) -> Settings:
+    """The settings with the running embedded Kafka, if they name no other. Raises SettingsError if none runs."""
+    if settings.kafka.bootstrap_servers:
+        return settings
+    ports = broker_folder(settings) / "ports.json"
+    if ports.exists():
+        port = msgspec.json.decode(ports.read_bytes(), type=Ports).client
+        if serves(port):
+            return with_address(settings, f"{ADDRESS}:{port}")
+    raise SettingsError(
+        f"kafka.bootstrap_servers is empty and no embedded Kafka runs in {broker_folder(settings)}: "
+        "name a Kafka, or start `tidegate up` with the same settings"
+    )
+
+
+async def serve_detect(settings: Settings, number: int = 0) -> None:
+    """One detect worker until a signal or the end of its owner; `number` tells workers on one machine apart."""
+    registry = new_registry("detect")
+    port = settings.detect.health_port
+
+    async def answer_health(worker: DetectWorker) -> None:
+        checks = {"state_recovered": lambda: worker.is_ready}
+        async with health(settings, port and port + number, registry, checks):
+            await asyncio.Event().wait()
+
+    async def look_on(worker: DetectWorker) -> None:
+        await pause_learning(settings, worker)
+
+    stop = stop_event()
+    await run_worker(settings, stop, DetectMetrics(registry), companions=(answer_health, look_on))
+
+
+async def serve_engine(settings: Settings) -> int:
+    """One engine until a signal or the end of its owner; the exit status."""
+    stop_with_owner(lambda: signal.raise_signal(signal.SIGTERM))
+    return await run_engine(settings)
+
+
+async def serve_all(settings: Settings, config: Path | None, report: Report) -> None:
+    """Kafka if none is named, then every role as a supervised process, until a signal."""
+    stop = stop_event()
+    load_rulebook(*map(Path, rule_files(settings)))  # what an operator wrote wrongly is told before anything is started
+    with contextlib.ExitStack() as owned:
+        if not settings.kafka.bootstrap_servers:
+            broker = EmbeddedBroker(broker_folder(settings), report=report)
+            owned.callback(broker.stop)
+            await asyncio.to_thread(broker.start)
+            settings = with_address(settings, broker.bootstrap_servers)
+        await ensure_topics(settings)
+        report(f"Kafka: {settings.kafka.bootstrap_servers}; metrics go to the topic {settings.topics.metrics}, "
+               f"log lines to {settings.topics.logs}. Ctrl-C stops everything.")  # fmt: skip
+        await Supervisor(roles(settings, config)).run(stop)
+
+
+def roles(settings: Settings, config: Path | None) -> list[Role]:
+    """The processes of `tidegate up`."""
+    program = (sys.executable, "-P", "-m", "console.cli")
+    options = ["--bootstrap-servers", settings.kafka.bootstrap_servers, *(["--config", str(config)] if config else [])]
+    return [
+        *(
+            Role(f"detect-{number}", (*program, "detect", "--number", str(number), *options))
+            for number in range(settings.detect.workers)
+        ),
+        Role("engine", (*program, "engine", *options)),
+    ]
+
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM, SIGINT and the end of the owner set."""
+    stop = asyncio.Event()
+    stop_with_signals(stop.set)
+    stop_with_owner(stop.set)
+    return stop
+
+
+@contextlib.asynccontextmanager
+async def health(
+    settings: Settings, port: int, registry: CollectorRegistry, checks: Mapping[str, Check]
+) -> AsyncIterator[None]:
+    """The health server of a role, for as long as the block lasts. Raises SettingsError if its port is taken."""
+    server = HealthServer(settings.health_address, port, registry, checks)
+    try:
+        await server.start()
+    except OSError as error:
+        raise SettingsError(f"health server: cannot listen on {settings.health_address}:{port}: {error}") from error
+    log.info("health server listens", address=settings.health_address, port=server.port)
+    try:
+        yield
+    finally:
+        await server.stop()
