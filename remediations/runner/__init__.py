@@ -13,7 +13,7 @@ from remediations.runner.markers import MarkerReport, closing, inspection, marke
 from remediations.runner.retention import Kept, remove_old_runs
 from remediations.runner.settings import RunnerSettings
 from remediations.runner.wire import PreparedRun, decode_line
-from remediations.runner.workplace import prepare, recorded_results
+from remediations.runner.workplace import discard, prepare, recorded_results
 
 __all__ = [
     "Kept",
@@ -25,6 +25,7 @@ __all__ = [
     "RunnerSettings",
     "closing",
     "decode_line",
+    "discard",
     "inspection",
     "marker_reports",
     "prepare",

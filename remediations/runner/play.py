@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import ansible_runner.interface  # type: ignore[import-untyped]  # has no type information
+import ansible_runner.interface
 import msgspec
 
 from remediations.runner.events import EventFold, RunnerEvent
@@ -65,13 +65,13 @@ class Recorder:
             data = data[os.write(self._channel, data) :]
 
 
-def play(orders: Orders, scratch: Path, channel: int, keeper: int) -> NoReturn:
+def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
     """Run the playbook and leave with status 0; the summary is then in the channel."""
 
     def end_everything(_number: int, _frame: object) -> None:
         """The run process died: nothing may outlive it."""
         end_descendants(KILL_SECONDS)
-        clear(Path(orders.folder), scratch)
+        clear(orders)
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end_everything)

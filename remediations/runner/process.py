@@ -15,7 +15,6 @@ import os
 import selectors
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ from remediations.runner.outcome import Ending, conclude
 from remediations.runner.play import play
 from remediations.runner.tree import adopt_orphans, end_descendants
 from remediations.runner.wire import Line, Orders, Summary, encode_line, read_line, read_orders
-from remediations.runner.workplace import SCRATCH_PREFIX, clear, record, scratch_environment
+from remediations.runner.workplace import clear, record
 
 CANCELING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_SECONDS = 10.0
@@ -40,14 +39,12 @@ def main() -> int:
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
     os.environ.clear()
     os.environ.update(orders.environment)
-    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
-    os.environ.update(scratch_environment(scratch))
     adopt_orphans()
-    watch = Watch(orders, scratch)
+    watch = Watch(orders)
     ending = watch.until_the_end()
     alive = end_descendants(KILL_SECONDS)
     result = conclude(orders, ending, watch.summary, alive)
-    clear(Path(orders.folder), scratch)
+    clear(orders)
     record(Path(orders.folder), result)
     return watch.report(encode_line(Line(result=result)))
 
@@ -83,13 +80,13 @@ class Outbox:
 class Watch:
     """Starts the player and waits for whichever comes first: its end, the deadline, a signal, the engine's end."""
 
-    def __init__(self, orders: Orders, scratch: Path) -> None:
+    def __init__(self, orders: Orders) -> None:
         self._limit = time.monotonic() + orders.timeout_seconds
         self._outbox = Outbox(sys.stdout.fileno())
         self._canceled = False
         self._buffer = b""
         self.summary: Summary | None = None
-        self._channel = start_player(orders, scratch)
+        self._channel = start_player(orders)
 
     def until_the_end(self) -> Ending:
         """Forward task lines until something ends the run."""
@@ -157,14 +154,14 @@ class Watch:
         self._canceled = True
 
 
-def start_player(orders: Orders, scratch: Path) -> int:
+def start_player(orders: Orders) -> int:
     """Fork the player; the descriptor from which its lines are read."""
     keeper = os.getpid()
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.close(reading)
         try:
-            play(orders, scratch, writing, keeper)
+            play(orders, writing, keeper)
         finally:
             sys.excepthook(*sys.exc_info())  # only reached by an exception: its text goes to the player's log
             os._exit(70)

@@ -6,10 +6,13 @@
     inventory/hosts.json, env/         inputs and variables, removed when the run has ended
     artifacts/<action id>/             stdout, job_events/, rc, status
     result.json                        the end of the run, as it was reported
+
+Temporary files are in a folder of their own, also removed at the end: `environment["TMPDIR"]`.
 """
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -23,6 +26,8 @@ from remediations.runs import RunRequest, RunResult, Target
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECRETS = ("env", "inventory")
 SCRATCH_PREFIX = "tidegate-"
+# Ansible and ssh make unix sockets in the scratch folder, with names of up to 32 bytes; their paths end at 107 bytes.
+TEMPORARY_LENGTH_MAXIMUM = 107 - 32 - len(f"/{SCRATCH_PREFIX}12345678")
 RUNNER_SETTINGS = {"suppress_output_file": True, "suppress_ansible_output": True, "pexpect_timeout": 1}
 
 
@@ -30,7 +35,7 @@ def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
     """Check a request and write all that its run needs. Raises `RunRefusedError`, before anything is written."""
     check(request, settings)
     Path(settings.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    check_space(settings)
+    check_room(settings)
     folder = new_folder(Path(settings.folder) / request.action_id, Path(request.playbook).stem)
     environment = built_environment(folder, settings)
     orders = Orders(
@@ -53,11 +58,14 @@ def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
     return PreparedRun(argv=argv, environment=environment, cwd=str(folder))
 
 
-def check_space(settings: RunnerSettings) -> None:
-    """A run that can not write down what it does is not begun."""
+def check_room(settings: RunnerSettings) -> None:
+    """A run that can not write down what it does, or can not make its sockets, is not begun."""
     free = shutil.disk_usage(settings.folder).free
     if free < settings.free_bytes_minimum:
         raise RunRefusedError("free space of the run folder", free, f"at least {settings.free_bytes_minimum} bytes")
+    temporary = tempfile.gettempdir()
+    if len(temporary.encode()) > TEMPORARY_LENGTH_MAXIMUM:
+        raise RunRefusedError("TMPDIR", temporary, f"a path of at most {TEMPORARY_LENGTH_MAXIMUM} bytes")
 
 
 def new_folder(action: Path, playbook: str) -> Path:
@@ -96,6 +104,7 @@ def extra_variables(request: RunRequest) -> object:
 
 def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     """Everything that a run sees of the environment. Fixed values win over `ansible.cfg` of the playbook folder."""
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
     playbooks = Path(settings.playbooks)
     own_configuration = playbooks / "ansible.cfg"
     return {
@@ -104,7 +113,11 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
         "HOME": settings.home,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
+        "TMPDIR": str(scratch),
         "ANSIBLE_CONFIG": str(own_configuration if own_configuration.is_file() else folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(scratch / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(scratch),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(scratch),
         "ANSIBLE_ROLES_PATH": str(playbooks / "roles"),
         "ANSIBLE_COLLECTIONS_PATH": settings.collections or str(playbooks / "collections"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
@@ -121,28 +134,27 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     }
 
 
-def scratch_environment(scratch: Path) -> dict[str, str]:
-    """Where temporary files go. A short path: Ansible and ssh make unix sockets there, whose paths end at 107 bytes."""
-    for name in ("tmp", "ansible", "ssh"):
-        (scratch / name).mkdir(mode=0o700)
-    return {
-        "TMPDIR": str(scratch / "tmp"),
-        "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
-        "ANSIBLE_HOME": str(scratch / "ansible"),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(scratch / "ssh"),
-    }
-
-
 def write(path: Path, value: object) -> None:
     """Write JSON that only its owner can read."""
     path.touch(mode=0o600)
     path.write_bytes(ENCODER.encode(value))
 
 
-def clear(folder: Path, scratch: Path) -> None:
+def discard(prepared: PreparedRun) -> None:
+    """Remove all that was written for a run that will not be started."""
+    remove(Path(prepared.cwd), Path(prepared.environment["TMPDIR"]))
+
+
+def clear(orders: Orders) -> None:
     """Remove what may hold secrets; what the run said and how it ended stays."""
-    for path in (scratch, *(folder / name for name in SECRETS)):
-        shutil.rmtree(path, ignore_errors=True)
+    folder = Path(orders.folder)
+    remove(Path(orders.environment["TMPDIR"]), *(folder / name for name in SECRETS))
+
+
+def remove(*folders: Path) -> None:
+    """Remove folders, also those that are gone already."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def record(folder: Path, result: RunResult) -> None:

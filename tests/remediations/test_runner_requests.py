@@ -1,6 +1,8 @@
 """What a request may hold: everything else is refused before a file is written or a process started."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -97,27 +99,38 @@ def test_refused_without_space(tmp_path: Path) -> None:
         runner.prepare(GOOD, settings(tmp_path, free_bytes_minimum=2**62))
 
 
+@contextmanager
+def prepared(folder: Path, request: RunRequest = GOOD) -> Iterator[runner.PreparedRun]:
+    """A run that is prepared, never started, and discarded."""
+    run = runner.prepare(request, settings(folder))
+    try:
+        yield run
+    finally:
+        runner.discard(run)
+
+
 def test_prepared_run_keeps_values_off_the_command_line(tmp_path: Path) -> None:
     """Values are in files that only their owner reads; the command line and the built environment hold none."""
-    request = msgspec.structs.replace(
-        GOOD, inputs={"label": "s3cret-value"}, targets=(Target("web-1", {"a": "s3cret"}),)
-    )
-    prepared = runner.prepare(request, settings(tmp_path))
-    assert "s3cret" not in " ".join(prepared.argv) + str(prepared.environment)
-    assert {"PATH", "HOME", "LANG", "LC_ALL", "MAX_EVENT_RES"} == {
-        key for key in prepared.environment if not key.startswith("ANSIBLE_")
-    }
-    modes = {path.stat().st_mode & 0o077 for path in Path(prepared.cwd).rglob("*")}
-    assert {0} == modes
+    targets = (Target("web-1", {"a": "s3cret"}),)
+    with prepared(tmp_path, msgspec.structs.replace(GOOD, inputs={"label": "s3cret-value"}, targets=targets)) as run:
+        assert "s3cret" not in " ".join(run.argv) + str(run.environment)
+        assert {0} == {path.stat().st_mode & 0o077 for path in Path(run.cwd).rglob("*")}
+
+
+def test_environment_is_built(tmp_path: Path) -> None:
+    """The environment holds what the runner sets, and nothing of ours."""
+    with prepared(tmp_path) as run:
+        others = {key for key in run.environment if not key.startswith("ANSIBLE_")}
+    assert others == {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MAX_EVENT_RES"}
 
 
 def test_text_from_outside_is_marked_as_text(tmp_path: Path) -> None:
     """Every string of inputs and variables, however deep, is written as unsafe text; numbers and keys stay."""
     variables: dict[str, object] = {"labels": {"zone": [PIPE, 3]}, "flag": True}
-    request = msgspec.structs.replace(GOOD, inputs={"label": PIPE, "level": 2}, targets=(Target("web-1", variables),))
-    folder = Path(runner.prepare(request, settings(tmp_path)).cwd)
-    host = json.loads((folder / "inventory" / "hosts.json").read_bytes())["all"]["hosts"]["web-1"]
-    extra = json.loads((folder / "env" / "extravars").read_bytes())
+    targets = (Target("web-1", variables),)
+    with prepared(tmp_path, msgspec.structs.replace(GOOD, inputs={"label": PIPE, "level": 2}, targets=targets)) as run:
+        host = json.loads(Path(run.cwd, "inventory", "hosts.json").read_bytes())["all"]["hosts"]["web-1"]
+        extra = json.loads(Path(run.cwd, "env", "extravars").read_bytes())
     assert host["labels"] == {"zone": [{"__ansible_unsafe": PIPE}, 3]}
     assert extra["label"] == {"__ansible_unsafe": PIPE}
     assert (host["flag"], extra["level"]) == (True, 2)
@@ -125,6 +138,14 @@ def test_text_from_outside_is_marked_as_text(tmp_path: Path) -> None:
 
 def test_each_run_has_a_fresh_folder(tmp_path: Path) -> None:
     """Two runs of one action share no file: leftovers of the first would be read by the second."""
-    first, second = (runner.prepare(GOOD, settings(tmp_path)).cwd for _ in range(2))
-    assert first != second
-    assert Path(first).parent == Path(second).parent
+    with prepared(tmp_path) as first, prepared(tmp_path) as second:
+        assert first.cwd != second.cwd
+        assert Path(first.cwd).parent == Path(second.cwd).parent
+
+
+def test_discarded_run_leaves_nothing(tmp_path: Path) -> None:
+    """A run that is not started after all leaves neither its files nor its temporary folder."""
+    with prepared(tmp_path) as run:
+        places = [Path(run.cwd), Path(run.environment["TMPDIR"])]
+        assert all(place.is_dir() for place in places)
+    assert not any(place.exists() for place in places)
