@@ -115,6 +115,31 @@ def test_keys_of_earlier_writers_go_when_their_rows_are_saved_again() -> None:
     assert (PageRecord(key=b"0@4-old", value=None),) == book.saved(writing)
 
 
+def test_a_key_goes_only_when_all_its_rows_stand_elsewhere() -> None:
+    """Two earlier writers held the same row: it is in one page now, and both keys wait for that page."""
+    book = PageBook(Writer(5, "me"))
+    book.adopt({b"0@3-dead": [0, 1], b"0@4-late": [1, 2]}, 7, 0.0)
+    pages = [book.take(row_of_ten_bytes, 9, 1, FOREVER) for _ in range(2)]
+    assert [keys_and_rows(writing) for writing in pages] == [[(b"1@5-me", 1)], [(b"0@5-me", 2)]]
+    assert [tuple(removal.key for removal in book.saved(writing)) for writing in pages] == [
+        (),
+        (b"0@3-dead", b"0@4-late"),
+    ]
+
+
+def keys_and_rows(writing: Writing) -> list[tuple[bytes, int]]:
+    """Key and number of rows of each record."""
+    return [(record.key, len(decode_page(record.key, record.value or b"").rows)) for record in writing.records]
+
+
+def test_rows_that_moved_away_stay_ahead_of_the_page_they_left() -> None:
+    """After a failed write of a split page the rows that left it are written first again, however small the budget."""
+    book = book_with((0, 0, 0.0), (1, 1, 0.0), page_bytes_maximum=10)
+    book.failed(book.take(row_of_ten_bytes, 2, FOREVER, FOREVER))
+    rounds = [book.take(row_of_ten_bytes, 2, 1, FOREVER) for _ in range(2)]
+    assert [keys_and_rows(writing) for writing in rounds] == [[(b"1@1-me", 1)], [(b"0@1-me", 1)]]
+
+
 def test_keys_of_a_newer_generation_are_left_alone() -> None:
     """Who finds them is a worker that others take for dead."""
     book = PageBook(Writer(5, "me"))

@@ -1,0 +1,40 @@
+"""A detect worker as a process of its own: `python -m tests.stream.storm_worker SETTINGS_JSON counting|models`."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from detectors.samples import MetricSample, Sample
+from detectors.signals import Signal
+from stream.settings import Settings
+from stream.supervision import stop_with_signals
+from stream.testing import CountingShard
+from stream.workers import run_worker
+
+POISON_SERIES = "poison.value"
+
+
+class PoisonedShard(CountingShard):
+    """Counts, and breaks on samples that carry the poison."""
+
+    def apply(self, samples: Sequence[tuple[int, Sample]]) -> list[Signal]:
+        """As the counting shard."""
+        if any(isinstance(sample, MetricSample) and POISON_SERIES in sample.values for _offset, sample in samples):
+            raise ZeroDivisionError("poison")
+        return super().apply(samples)
+
+
+async def main(settings: Settings, kind: str) -> None:
+    """Run until SIGTERM."""
+    stop = asyncio.Event()
+    stop_with_signals(stop.set)
+    await run_worker(settings, stop, make_shard=PoisonedShard if kind == "counting" else None)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    asyncio.run(main(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Settings), sys.argv[2]))
