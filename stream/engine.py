@@ -108,7 +108,15 @@ def tell_metrics(context: EngineContext) -> None:
 async def introduce(context: EngineContext) -> None:
     """Say in the log who works from here on, and with which rules."""
     book = context.rulebook
-    await context.append(EngineStarted(context.engine, version("tidegate"), book.policy_digest, book.playbook_digests))
+    await context.append(
+        EngineStarted(
+            engine=context.engine,
+            version=version("tidegate"),
+            policy_digest=book.policy_digest,
+            playbook_digests=book.playbook_digests,
+            inventory_digest=book.inventory_digest,
+        )
+    )
     context.events.info("engine.started", engine=context.engine, policy=book.policy_digest)
 
 

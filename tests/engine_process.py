@@ -1,0 +1,44 @@
+"""An engine in a process of its own that sends itself a signal at a point of the write order.
+
+python -m tests.engine_process SETTINGS.json [POINT NUMBER SIGNAL]
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from stream.engine import run_engine
+from stream.logs import configure_logs
+from stream.settings import Settings
+
+
+def signalling(point: str, number: int, sent: signal.Signals) -> Callable[[str], None]:
+    """A checkpoint that sends this process the signal the `number`th time `point` is passed."""
+    passed = 0
+
+    def checkpoint(name: str) -> None:
+        nonlocal passed
+        passed += name == point
+        if name == point and passed == number:
+            os.kill(os.getpid(), sent)
+
+    return checkpoint
+
+
+def main() -> int:
+    """Run until a signal, or until the point."""
+    settings = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Settings)
+    configure_logs("json", role="engine")
+    if len(sys.argv) == 2:
+        return asyncio.run(run_engine(settings))
+    point, number, name = sys.argv[2:]
+    return asyncio.run(run_engine(settings, checkpoint=signalling(point, int(number), signal.Signals[name])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
