@@ -63,6 +63,11 @@ class Alarm:
         last = self.window[-1]
         self.window[-1] = Row(max(last.time, time), score, last.offset)
 
+    def turned(self, raised_id: str) -> None:
+        """The turn has been told: the alarm is raised under this id, or cleared if it is empty."""
+        self.raised_id = raised_id
+        self.since = 0
+
     def young(self, settings: DetectorSettings) -> bool:
         """Whether too few rows were seen to raise anything."""
         return self.rows <= settings.warmup_rows

@@ -7,7 +7,7 @@ from detectors.contract import Band
 
 REACH: Final = 4.0  # scales; a value further out is learned as if it were here, so that a spike moves little
 EARLY: Final = 4  # readings; the first ones are taken as they are
-MISFITS_MAXIMUM: Final = 60  # so many values in a row out of reach: the detector starts again from them
+MISFITS_MAXIMUM: Final = 60  # so many values in a row out of reach, or half of all: the detector starts again
 
 
 class Guard:
@@ -35,7 +35,7 @@ class Guard:
             self.misfits = 0
             return value
         self.misfits += 1
-        if self.misfits >= min(MISFITS_MAXIMUM, self.readings - 1):
+        if self.misfits >= min(MISFITS_MAXIMUM, max(EARLY, self.readings // 2)):
             self.readings, self.misfits, self.outlier = 1, 0, 0.0
             return None
         if reach <= 0.0:

@@ -204,8 +204,7 @@ class HostModel:
             evidence=self._evidence(offset),
             raised_id=self.alarm.raised_id,
         )
-        self.alarm.raised_id = name if raised else ""
-        self.alarm.since = 0
+        self.alarm.turned(name if raised else "")
         return signal
 
     def _evidence(self, offset: int) -> Evidence:

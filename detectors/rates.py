@@ -12,7 +12,7 @@ LATE_MAXIMUM = 1000  # records before the open window, in a row, until it is the
 
 
 class RatesState(msgspec.Struct, frozen=True, array_like=True):
-    """Saved counts: `start` is the start of the open window in epoch seconds(-1 before the first line); `counts` follow LEVELS."""
+    """Saved counts, in the order of LEVELS; `start` (epoch seconds) is -1 before the first line."""
 
     start: float
     counts: list[int]

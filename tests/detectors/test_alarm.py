@@ -1,0 +1,47 @@
+"""Raise k of n, clear m of n."""
+
+import pytest
+
+from detectors.alarm import Alarm, Row, Turn
+from detectors.settings import DetectorSettings
+
+SETTINGS = DetectorSettings(warmup_rows=5)
+SECOND = 1.0  # five rows decide together: three raise, four clear
+
+TIMELINES = {
+    # each character is a row: . calm, ^ over the threshold, - between the two thresholds
+    "calm": ("....................", ""),
+    "one spike": (".....^..............", ""),
+    "two spikes": (".....^.^............", ""),
+    "three of five": (".....^.^.^..........", "9 raised, 14 cleared"),
+    "too far apart": (".....^..^..^..^..^..", ""),
+    "between the thresholds": (".....-----.....-----", ""),
+    "not cleared between the thresholds": (".....^^^------------", "7 raised"),
+    "cleared by four of five": (".....^^^-.-....^....", "7 raised, 13 cleared"),
+    "one good row does not clear": (".....^^^.^^^.^^^.^^^", "7 raised"),
+    "young": ("^^^.................", ""),
+    "raised as soon as it is old enough": ("^^^^^^..............", "5 raised, 10 cleared"),
+}
+
+
+@pytest.mark.parametrize("name", list(TIMELINES))
+def test_turns(name: str) -> None:
+    """The alarm turns at these rows and no other."""
+    timeline, expected = TIMELINES[name]
+    alarm, turns = Alarm(), []
+    for number, sign in enumerate(timeline):
+        alarm.open(Row(float(number), {".": 0.0, "-": 2.0, "^": 4.0}[sign], number))
+        turn = alarm.turn(SETTINGS, SECOND)
+        if turn is not Turn.NONE:
+            alarm.turned("id" if turn is Turn.RAISED else "")
+            turns.append(f"{number} {turn.value}")
+    assert expected == ", ".join(turns)
+
+
+def test_state_round_trip_is_exact() -> None:
+    """A restored alarm is equal."""
+    alarm = Alarm()
+    for number in range(100):
+        alarm.open(Row(float(number), 0.1 * number, number))
+    alarm.turned("abc")
+    assert alarm.state() == Alarm.restore(alarm.state()).state()
