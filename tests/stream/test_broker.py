@@ -192,6 +192,17 @@ def test_failed_start_shows_the_log(tmp_path: Path) -> None:
     assert not broker.running
 
 
+def test_starts_from_the_archive_of_classes(tmp_path: Path) -> None:
+    """From the second start of a user on, the JVM takes its classes from the archive, and finds no fault with it."""
+    with EmbeddedBroker(tmp_path):
+        pass  # records the archive if there is none yet
+    with EmbeddedBroker(tmp_path) as broker:
+        options = psutil.Process(broker.pid).cmdline()
+
+    assert [option.partition("=")[0] for option in options].count("-XX:AOTCache") == 1
+    assert "[aot" not in (tmp_path / "output.log").read_text()
+
+
 def test_no_address_before_the_first_start(tmp_path: Path) -> None:
     """An address is never guessed."""
     with pytest.raises(BrokerError, match="was not started yet"):
