@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 import psutil
 import structlog
-from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # ships no types
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # as above
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from console.demo.errors import FleetError
 from console.demo.fleet import Plan, Service, ServiceProcess, processes
@@ -249,7 +249,7 @@ def main() -> None:
     parser.add_argument("--logs", default="logs")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    configure_logs("console", role="collector")
+    configure_logs("json", role="collector")
     plan = msgspec.json.decode(arguments.plan.read_bytes(), type=Plan)
     asyncio.run(collect(plan, arguments.bootstrap_servers, arguments.metrics, arguments.logs, arguments.seed))
 

@@ -4,6 +4,9 @@
 """
 
 import os
+import shlex
+import shutil
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +16,14 @@ from rich.console import Console
 from console.demo.errors import ActError, DemoError
 from console.demo.fleet import HOSTS
 from console.demo.interruption import Interruptions
-from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM
+from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM, SETTINGS
 from console.demo.stage import Stage
 from console.demo.story import Story, Tone
 from console.demo.verdict import Fault, Summary, judge, refusal
 from console.demo.view import draw_summary, view_for
+from console.queries import SHORT_ID_CHARACTERS
 from console.rendering import plain
+from console.sentences import because
 from detectors.signals import HostState
 from stream.errors import StreamError
 
@@ -56,7 +61,10 @@ def watch_the_repair(stage: Stage) -> None:
     stage.wait(
         lambda _: "waiting for a signal", lambda it: it.raised(fault.host, fault.time) is not None, SIGNAL_SECONDS
     )
-    stage.wait(lambda story: _repairing(story, fault), lambda story: _is_repaired(story, fault), REPAIR_SECONDS)
+    story = stage.wait(lambda it: _repairing(it, fault), lambda it: _is_over(it, fault), REPAIR_SECONDS)
+    incident = story.incident(fault.host, fault.time)
+    if incident is not None and incident.human_reason:
+        raise ActError(f"automation gave up: {because(incident.human_reason)}; see the logs in {stage.logs}")
 
 
 def break_it_again(stage: Stage) -> None:
@@ -108,18 +116,22 @@ def run(folder: Path, *, keep: bool = False, seed: int = 0, console: Console | N
             with view:
                 summary = _play(stage)
             status = PASSED if summary.passed else FAILED
-            console.print(draw_summary(summary, _commands(stage, summary, keep=keep)))
+            console.print(draw_summary(summary))
+            console.print(plain("Try next:", "bold"))
+            for command in _commands(folder, summary, keep=keep):
+                console.print(plain(f"  {command}"), soft_wrap=True)
             if keep:
                 _hold(stage, console)
         except KeyboardInterrupt:
             console.print(plain("Interrupted: stopping everything."))
             status = INTERRUPTED
         except (DemoError, StreamError) as error:
-            console.print(plain(str(error), "red"))
+            for line in str(error).splitlines():
+                console.print(plain(line, "red"), soft_wrap=True)
         finally:
             interruptions.ignore()
             stage.close()
-            console.print(plain(f"Everything is stopped. Files are left in {stage.folder} only."))
+            console.print(plain(f"Everything is stopped. Files are left in {stage.folder} only."), soft_wrap=True)
     return status
 
 
@@ -156,21 +168,29 @@ def _hold(stage: Stage, console: Console) -> None:
         console.print(plain("Stopping everything."))
 
 
-def _commands(stage: Stage, summary: Summary, *, keep: bool) -> tuple[str, ...]:
+def _commands(folder: Path, summary: Summary, *, keep: bool) -> tuple[str, ...]:
     """What a viewer may try next: on the running demo, or after starting its Kafka again on the same data."""
-    config = f"--config {stage.config}"
-    first = next(iter(summary.incidents), "INCIDENT")
-    last = summary.incidents[-1] if summary.incidents else "INCIDENT"
-    questions = (
-        f"tidegate hosts {config}",
-        f"tidegate incidents {config}",
-        f"tidegate explain {first} {config}",
-        f"tidegate explain {last} {config}    # why not",
-        f"tidegate audit verify {config}",
+    program, config = _program(), f"--config {shlex.quote(str(folder / SETTINGS))}"
+    ids = [incident[:SHORT_ID_CHARACTERS] for incident in summary.incidents]
+    return (
+        *(
+            ()
+            if keep
+            else (f"{program} up {config}   # Kafka and the roles again, on the same data; then, elsewhere:",)
+        ),
+        f"{program} hosts {config}",
+        f"{program} incidents {config}",
+        *(f"{program} explain {each} {config}   # why, and why not" for each in ids),
+        f"{program} audit verify {config}",
     )
-    if keep:
-        return questions
-    return (f"tidegate demo --keep --folder {stage.folder}    # leaves everything running, then:", *questions)
+
+
+def _program() -> str:
+    """How this program is called from the viewer's shell."""
+    if shutil.which("tidegate"):
+        return "tidegate"
+    path = Path(sysconfig.get_path("scripts")) / "tidegate"
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def _is_learned(story: Story, host: str) -> bool:
@@ -193,6 +213,6 @@ def _repairing(story: Story, fault: Fault) -> str:
     return "the playbook runs" if incident.run.status is None else "waiting for new data to verify the repair"
 
 
-def _is_repaired(story: Story, fault: Fault) -> bool:
+def _is_over(story: Story, fault: Fault) -> bool:
     incident = story.incident(fault.host, fault.time)
-    return incident is not None and incident.closed_time > 0
+    return incident is not None and bool(incident.closed_time or incident.human_reason)

@@ -5,7 +5,7 @@ whatever interrupts it finds it at rest.
 """
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition  # type: ignore[import-untyped]  # ships no types
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from console.demo.story import Story, hear, read
 from detectors.signals import Notice

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
-from supervisor import supervisord  # type: ignore[import-untyped]  # ships no types
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # as above
+from supervisor import supervisord
+from supervisor.xmlrpc import SupervisorTransport
 
 from console.demo import service
 from console.demo.errors import FleetError

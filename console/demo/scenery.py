@@ -18,6 +18,7 @@ from stream.settings import Settings
 
 PLAYBOOKS = Path(remediations.__file__).parent.parent / "playbooks"
 OWNER_FILE = ".tidegate-demo"
+SETTINGS = "settings.yml"
 SAMPLES_MINIMUM = 700  # readings and log lines of a host: about fifty seconds
 COOLDOWN_SECONDS = 900
 
@@ -87,10 +88,10 @@ def write_scenery(folder: Path, plan: Plan) -> Settings:
             "health_port": engine_port,
         },
         "state_folder": str(folder),
-        "log_format": "console",
+        "log_format": "json",
     }
     heading = b"# Settings of this demo, made anew at every start.\n"
-    (folder / "settings.yml").write_bytes(heading + msgspec.yaml.encode(settings))
+    (folder / SETTINGS).write_bytes(heading + msgspec.yaml.encode(settings))
     (folder / "policy.yml").write_text(POLICY)
     (folder / "inventory.yml").write_bytes(msgspec.yaml.encode(inventory(folder, plan)))
     return msgspec.convert(settings, Settings)

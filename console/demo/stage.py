@@ -18,7 +18,7 @@ from console.demo.errors import ActError
 from console.demo.feed import Feed, verify_audit
 from console.demo.fleet import HOSTS, Fleet, plan_fleet
 from console.demo.interruption import Interruptions
-from console.demo.scenery import claim_folder, write_scenery
+from console.demo.scenery import SETTINGS, claim_folder, write_scenery
 from console.demo.story import Story, Tone, narrate
 from console.demo.verdict import Facts, Fault
 from console.demo.view import Scene, View
@@ -43,7 +43,7 @@ class Stage:
         self, folder: Path, seed: int, view: View, acts: tuple[str, ...], interruptions: Interruptions
     ) -> None:
         self.folder = folder.resolve()
-        self.config = self.folder / "settings.yml"
+        self.config = self.folder / SETTINGS
         self.logs = self.folder / "logs"
         self.settings = Settings()
         self.faults: list[Fault] = []
@@ -72,7 +72,7 @@ class Stage:
         self.logs.mkdir()
         output = self._closing.enter_context((self.logs / "demo.log").open("a"))
         with contextlib.redirect_stderr(output):
-            configure_logs("console", role="demo")
+            configure_logs("json", role="demo")
 
     def start_broker(self) -> None:
         """Start the embedded Kafka; the first time ever it is fetched."""

@@ -140,16 +140,14 @@ def draw(scene: Scene, width: int) -> RenderableType:
     return Group(_header(scene), body, _lines(scene))
 
 
-def draw_summary(summary: Summary, commands: tuple[str, ...]) -> RenderableType:
-    """The closing table: figures, promises kept or broken, what to try next."""
+def draw_summary(summary: Summary) -> RenderableType:
+    """The closing table: figures, and promises kept or broken."""
     table = Table.grid(padding=(0, 2))
     for label, value in _figures(summary):
         table.add_row(plain(label, "bold"), plain(value))
     parts: list[RenderableType] = [table, Text()]
     parts += [plain(f"✕ {problem}", "red") for problem in summary.problems]
     parts += [plain("✓ exactly the faulty service was repaired, exactly once, and verified", "green")] * summary.passed
-    if commands:
-        parts += [Text(), plain("Try next:", "bold"), *(plain(f"  {command}") for command in commands)]
     title = "What the demo showed" if summary.passed else "The demo did not show what it should"
     return Panel(Group(*parts), title=title, border_style="green" if summary.passed else "red", expand=False)
 
