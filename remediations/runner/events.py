@@ -95,10 +95,10 @@ class EventFold:
             self._tasks += 1
         elif event.event == "playbook_on_stats":
             self._take_statistics(data)
-        elif event.stdout.startswith(ANSIBLE_ERROR) and not self._breakage:
-            self._breakage = plain(event.stdout, COMPLAINT_LENGTH_MAXIMUM)
         elif event.event in OUTCOMES:
             return self._take_task(OUTCOMES[event.event], data)
+        elif event.stdout.startswith(ANSIBLE_ERROR) and not self._breakage:
+            self._breakage = plain(event.stdout, COMPLAINT_LENGTH_MAXIMUM)
         return None
 
     def summary(self, rc: int | None) -> Summary:

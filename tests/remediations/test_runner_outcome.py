@@ -121,6 +121,17 @@ def test_messages_of_modules_stay_out_of_the_reason() -> None:
     assert fold.summary(2).complaint == "task 'T' failed on web-1: disk [31m is full"
 
 
+def test_failed_task_with_an_error_on_screen() -> None:
+    """Ansible prints its error in the event of the failed task: that is still the end of a task."""
+    failed = msgspec.structs.replace(event("runner_on_failed"), stdout="[ERROR]: Task failed: s3cret")
+    fold = EventFold()
+    fold.take(event("playbook_on_task_start"))
+    task = fold.take(failed)
+    assert task is not None
+    assert task.outcome is TaskOutcome.FAILED
+    assert fold.summary(2).complaint == "task 'T' failed on web-1"
+
+
 def test_own_results_stay_inside() -> None:
     """What Tidegate's own roles report is not part of the playbook's result; text that is no Unicode is replaced."""
     fold = EventFold()
