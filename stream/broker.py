@@ -46,6 +46,7 @@ JVM_OPTIONS = (
     "-Djava.awt.headless=true",
     "-Djava.net.preferIPv4Stack=true",
     "-Dlog4j2.disableJmx=true",
+    "-Dlog4j2.configurationFile=log4j2.properties",
 )
 
 SERVER_PROPERTIES = """\
@@ -56,7 +57,7 @@ advertised.listeners=PLAINTEXT://{address}:{client},CONTROLLER://{address}:{cont
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={address}:{controller}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
+log.dirs=data
 # One node holds one replica of everything.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -84,10 +85,10 @@ LOG4J_PROPERTIES = """\
 status=error
 appender.file.type=RollingFile
 appender.file.name=file
-appender.file.fileName={log}
-appender.file.filePattern={log}.%i
+appender.file.fileName=kafka.log
+appender.file.filePattern=kafka.log.%i
 appender.file.layout.type=PatternLayout
-appender.file.layout.pattern=%d %p %m (%c{{1}})%n
+appender.file.layout.pattern=%d %p %m (%c{1})%n
 appender.file.policies.type=Policies
 appender.file.policies.size.type=SizeBasedTriggeringPolicy
 appender.file.policies.size.size=10MB
@@ -108,11 +109,12 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GuardedProcess:
-    """A command that ends with this process, however this process ends (broker_guard.py)."""
+    """A command, run in `folder`, that ends with this process, however this process ends (broker_guard.py)."""
 
-    def __init__(self, command: list[str], *, output: IO[bytes], lock: IO[str]) -> None:
+    def __init__(self, command: list[str], *, folder: Path, output: IO[bytes], lock: IO[str]) -> None:
         self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
             [sys.executable, "-I", "-S", str(GUARD), str(lock.fileno()), *command],
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -255,12 +257,10 @@ class EmbeddedBroker:
         return ports
 
     def _configure(self, ports: Ports) -> None:
-        server = SERVER_PROPERTIES.format(
-            address=ADDRESS, client=ports.client, controller=ports.controller, data=self.folder / "data"
-        )
-        (self.folder / "server.properties").write_text(server, encoding="utf-8")
-        logging_text = LOG4J_PROPERTIES.format(log=self.folder / "kafka.log")
-        (self.folder / "log4j2.properties").write_text(logging_text, encoding="utf-8")
+        """Write the files that Kafka reads. Their paths are relative, as Kafka can quote none: it runs in the folder."""
+        server = SERVER_PROPERTIES.format(address=ADDRESS, client=ports.client, controller=ports.controller)
+        (self.folder / "server.properties").write_text(server, encoding="ascii")
+        (self.folder / "log4j2.properties").write_text(LOG4J_PROPERTIES, encoding="ascii")
 
     def _java(self) -> list[str]:
         """Command line of the JVM up to its options; jars are fetched and checked, and once an archive is recorded."""
@@ -288,17 +288,13 @@ class EmbeddedBroker:
             )
         return done.returncode == 0
 
-    def _run(self, java: list[str], main_class: str, *arguments: str) -> list[str]:
-        logging_file = f"-Dlog4j2.configurationFile={(self.folder / 'log4j2.properties').as_uri()}"
-        return [*java, logging_file, f"-XX:ErrorFile={self.folder}/crash.log", main_class, *arguments]
-
     def _format(self, lock: IO[str], java: list[str]) -> None:
         """Give a new data folder its cluster id (0.5 s, once)."""
         self._report(f"Preparing a new Kafka in {self.folder}.")
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "--standalone", "--cluster-id", cluster, "--config", f"{self.folder}/server.properties"]
+        arguments = ["format", "--standalone", "--cluster-id", cluster_id(), "--config", "server.properties"]
         done = subprocess.run(  # noqa: S603 - our own arguments
-            self._run(java, "kafka.tools.StorageTool", *arguments),
+            [*java, "kafka.tools.StorageTool", *arguments],
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -309,9 +305,9 @@ class EmbeddedBroker:
             raise BrokerError(f"{self.folder}/data could not be formatted for Kafka:\n{done.stdout}{done.stderr}")
 
     def _launch(self, lock: IO[str], java: list[str], port: int) -> None:
-        command = self._run(java, "kafka.Kafka", f"{self.folder}/server.properties")
         with (self.folder / "output.log").open("wb") as output:
-            self._process = GuardedProcess(command, output=output, lock=lock)
+            command = [*java, "kafka.Kafka", "server.properties"]
+            self._process = GuardedProcess(command, folder=self.folder, output=output, lock=lock)
         try:
             self._wait_until_ready(self._process, port)
         except BaseException:  # Ctrl-C during the wait, too, leaves no process behind
@@ -334,6 +330,11 @@ class EmbeddedBroker:
             if path.exists()
         )
         return f"The embedded Kafka in {self.folder} {what}. Its last log lines:\n" + "\n".join(lines)
+
+
+def cluster_id() -> str:
+    """Random cluster id as Kafka writes it: 16 bytes in 22 letters, the first one never a dash, which means an option."""
+    return "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
 def environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The embedded broker keeps what it was given, comes back where it was, and never outlives its owner."""
 
+import base64
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import IO
 import psutil
 import pytest
 
-from stream.broker import EmbeddedBroker
+from stream.broker import EmbeddedBroker, cluster_id
 from stream.errors import BrokerError
 from stream.kafka import open_consumer, open_producer
 from stream.settings import KafkaSettings
@@ -104,6 +105,16 @@ async def test_data_and_address_survive_stop_kill_and_new_owners(tmp_path: Path)
     with EmbeddedBroker(tmp_path) as second:
         assert address == second.bootstrap_servers
         assert await read(second, 2) == [b"1", b"2"]
+
+
+async def test_folder_of_any_name_and_place(tmp_path: Path) -> None:
+    """A folder may have a name that Kafka's settings could not express, and may be moved."""
+    first, second = tmp_path / "data, logs & more", tmp_path / "moved"
+    with EmbeddedBroker(first) as broker:
+        await write(broker, b"1")
+    first.rename(second)
+    with EmbeddedBroker(second) as broker:
+        assert await read(broker, 1) == [b"1"]
 
 
 async def test_moves_when_its_ports_are_taken(tmp_path: Path) -> None:
@@ -201,6 +212,15 @@ def test_starts_from_the_archive_of_classes(tmp_path: Path) -> None:
 
     assert [option.partition("=")[0] for option in options].count("-XX:AOTCache") == 1
     assert "[aot" not in (tmp_path / "output.log").read_text()
+
+
+def test_cluster_ids_are_no_options() -> None:
+    """Of 64 random ids one would begin with a dash, and be taken for an option of the formatting command."""
+    ids = [cluster_id() for _ in range(1000)]
+
+    assert not [one for one in ids if one.startswith("-")]
+    assert {len(base64.urlsafe_b64decode(one + "==")) for one in ids} == {16}
+    assert len(set(ids)) == len(ids)
 
 
 def test_no_address_before_the_first_start(tmp_path: Path) -> None:
