@@ -182,7 +182,7 @@ class HostModel:
         if len(name) > self.settings.name_length_maximum:
             return None
         if len(self.series) >= self.settings.series_maximum:
-            oldest = min(self.series.values(), key=lambda series: series.time)
+            oldest = min(self.series.values(), key=lambda series: series.time if series.row >= 0 else math.inf)
             if time - oldest.time < self.settings.series_lifetime_seconds:
                 return None
             del self.series[oldest.name]
@@ -201,13 +201,16 @@ class HostModel:
             time=time,
             score=self.score,
             threshold=self.settings.threshold if raised else self.settings.clear_threshold,
-            evidence=self._evidence(offset),
+            evidence=self.evidence(),
             raised_id=self.alarm.raised_id,
         )
         self.alarm.turned(name if raised else "")
         return signal
 
-    def _evidence(self, offset: int) -> Evidence:
+    def evidence(self) -> Evidence:
+        """What the latest row rests on."""
+        if not self.alarm.window:
+            return Evidence()
         window, row, time = self.alarm.window, self.alarm.rows, self.alarm.window[-1].time
         ranked = sorted(self.series.values(), key=lambda series: (-series.effective(time, row), series.name))
         votes = {
@@ -220,7 +223,7 @@ class HostModel:
             votes=votes,
             partition=self.partition,
             first_offset=window[0].offset,
-            last_offset=offset,
+            last_offset=self.applied,
         )
 
     def _end_silence(self, offset: int, time: float) -> Signal:

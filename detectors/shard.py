@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from detectors.host import HostModel, Refusals
 from detectors.samples import Sample
 from detectors.settings import DetectorSettings
-from detectors.signals import HostStatus, Signal
+from detectors.signals import Evidence, HostStatus, Signal
 from detectors.table import check
 
 
@@ -83,6 +83,11 @@ class Shard:
     def roster(self, now: float) -> list[HostStatus]:
         """One entry a host, in the order of rows."""
         return [host.status(now) for host in self._hosts]
+
+    def explain(self, host: str) -> Evidence:
+        """What the model of a host makes of its latest row; empty evidence for a host that has no row."""
+        row = self._rows.get(host)
+        return Evidence() if row is None else self._hosts[row].evidence()
 
     def pause(self, host: str) -> None:
         """Stop learning on a host that is in an incident. It is not saved: a new owner must be told again."""
