@@ -257,7 +257,7 @@ class EmbeddedBroker:
         return ports
 
     def _configure(self, ports: Ports) -> None:
-        """Write the files that Kafka reads. Their paths are relative, as Kafka can quote none: it runs in the folder."""
+        """Write the files that Kafka reads. Paths in them are relative, as Kafka can quote none: it runs in the folder."""
         server = SERVER_PROPERTIES.format(address=ADDRESS, client=ports.client, controller=ports.controller)
         (self.folder / "server.properties").write_text(server, encoding="ascii")
         (self.folder / "log4j2.properties").write_text(LOG4J_PROPERTIES, encoding="ascii")
@@ -333,7 +333,7 @@ class EmbeddedBroker:
 
 
 def cluster_id() -> str:
-    """Random cluster id as Kafka writes it: 16 bytes in 22 letters, the first one never a dash, which means an option."""
+    """Random cluster id as Kafka writes it: 16 bytes in 22 letters, the first never a dash, which means an option."""
     return "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
