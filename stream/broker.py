@@ -257,7 +257,7 @@ class EmbeddedBroker:
         return ports
 
     def _configure(self, ports: Ports) -> None:
-        """Write the files that Kafka reads. Paths in them are relative, as Kafka can quote none: it runs in the folder."""
+        """Write the files that Kafka reads. Paths are relative to its folder, as it knows no quotes for odd names."""
         server = SERVER_PROPERTIES.format(address=ADDRESS, client=ports.client, controller=ports.controller)
         (self.folder / "server.properties").write_text(server, encoding="ascii")
         (self.folder / "log4j2.properties").write_text(LOG4J_PROPERTIES, encoding="ascii")

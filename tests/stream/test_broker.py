@@ -39,6 +39,7 @@ with EmbeddedBroker(Path(sys.argv[1])) as broker:
         print(broker.pid, guard, flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
+        time.sleep(1.5)  # longer than a broker needs to stop
         print("stopping", broker.running, flush=True)
 """
 
