@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -152,9 +153,17 @@ class Fleet:
         """The settings as a file, for an engine in another process."""
         return self.folder / "settings.json"
 
+    def engine_log(self) -> BinaryIO:
+        """Where engines in other processes write what they log."""
+        return (self.folder / "engine.log").open("ab")
+
     def effects(self) -> list[str]:
         """Action ids, one for each time that a playbook had its effect."""
         return self.effects_file.read_text().split() if self.effects_file.exists() else []
+
+    async def effects_now(self) -> list[str]:
+        """`effects` in the form that `until` asks for."""
+        return self.effects()
 
     async def publish(self, *notices: Notice) -> None:
         """Say to the signals topic what detect would."""
