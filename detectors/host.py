@@ -182,8 +182,8 @@ class HostModel:
         if len(name) > self.settings.name_length_maximum:
             return None
         if len(self.series) >= self.settings.series_maximum:
-            oldest = min(self.series.values(), key=lambda series: series.time if series.row >= 0 else math.inf)
-            if time - oldest.time < self.settings.series_lifetime_seconds:
+            oldest = min(self.series.values(), key=lambda series: series.last_seen)
+            if time - oldest.last_seen < self.settings.series_lifetime_seconds:
                 return None
             del self.series[oldest.name]
         series = self.series[name] = SeriesModel(name, self.settings.detectors, self.seed)

@@ -131,6 +131,11 @@ class SeriesModel:
         self.parts = [Part(name, self.seed) for name in detectors]
         self.score = self.previous = 0.0
 
+    @property
+    def last_seen(self) -> float:
+        """Event time of the last reading; infinite while the very first one is being taken in."""
+        return self.time if self.row >= 0 else math.inf
+
     def accepts(self, time: float) -> bool:
         """Whether a reading of this time is in order; late ones change nothing but their count."""
         if time < self.time and self.late < LATE_MAXIMUM:
