@@ -31,6 +31,8 @@ class Stage:
         self.folder = folder
         self.markers = folder / "markers"
         self.playbooks = playbooks
+        self.variables: dict[str, object] = {}
+        self.inputs: dict[str, str | int | float | bool] = {}
         self.settings = runner.RunnerSettings(
             folder=str(folder / "runs"),
             playbooks=str(playbooks),
@@ -52,8 +54,8 @@ class Stage:
             incident_id="incident-1",
             attempt=1,
             playbook=str(self.playbooks / playbook),
-            targets=(Target("web-1", LOCAL | (variables or {})),),
-            inputs=inputs or {},
+            targets=(Target("web-1", LOCAL | self.variables | (variables or {})),),
+            inputs=self.inputs if inputs is None else inputs,
             timeout_seconds=timeout_seconds,
         )
 
@@ -80,6 +82,17 @@ class Stage:
         """Run to the end."""
         with self.started(request, environment) as process:
             return read(process)
+
+    def inspect(self, request: RunRequest) -> runner.MarkerReport:
+        """Look at the marker of a request."""
+        return self._ask(runner.inspection(request, self.settings))
+
+    def close(self, request: RunRequest) -> runner.MarkerReport:
+        """Close the marker of a request."""
+        return self._ask(runner.closing(request, self.settings))
+
+    def _ask(self, question: RunRequest) -> runner.MarkerReport:
+        return runner.marker_reports(question, self.play(question).result)["web-1"]
 
     def write_playbook(self, name: str, tasks: str) -> str:
         """A playbook with these tasks in a playbook folder of the test's own; its file name."""
