@@ -7,7 +7,7 @@ from importlib.metadata import version
 import msgspec
 from aiokafka import ConsumerRecord
 
-from stream.outbox import Message, Outbox
+from stream.outbox import Message, Publisher
 
 # Kafka's usual limit of a record is 1 MiB; key, headers and framing need the rest.
 VALUE_BYTES_MAXIMUM = 1_000_000
@@ -56,7 +56,7 @@ class Letter(msgspec.Struct, frozen=True):
 class DeadLetters:
     """Writes dead letters to `topic`."""
 
-    def __init__(self, outbox: Outbox, topic: str) -> None:
+    def __init__(self, outbox: Publisher, topic: str) -> None:
         self._outbox = outbox
         self._topic = topic
 

@@ -18,7 +18,7 @@ from detectors.signals import Signal
 from stream.deadletters import DeadLetters, Letter, LetterReason
 from stream.ingest import SLICE_RECORDS
 from stream.metrics import DetectMetrics
-from stream.outbox import Outbox
+from stream.outbox import Publisher
 from stream.poison import guarded
 from stream.shards import OwnedPartition, Shards
 from stream.transport import KafkaBatch
@@ -42,7 +42,7 @@ class Detect:
     """The detect agent's work on one batch, in `steps`."""
 
     def __init__(
-        self, shards: Shards, signals_topic: str, outbox: Outbox, dead_letters: DeadLetters, metrics: DetectMetrics
+        self, shards: Shards, signals_topic: str, outbox: Publisher, dead_letters: DeadLetters, metrics: DetectMetrics
     ) -> None:
         self._shards = shards
         self._signals_topic = signals_topic

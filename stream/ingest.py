@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 from detectors.samples import Source
 from stream.deadletters import DeadLetters, Letter
 from stream.metrics import DetectMetrics
-from stream.outbox import Message, Outbox
+from stream.outbox import Message, Publisher
 from stream.poison import guarded
 from stream.transport import KafkaBatch
 from stream.wire import Decoded, Refused, WireLimits, decode
@@ -48,7 +48,7 @@ class Ingest:
         feeds: tuple[Feed, ...],
         samples_topic: str,
         limits: WireLimits,
-        outbox: Outbox,
+        outbox: Publisher,
         dead_letters: DeadLetters,
         metrics: DetectMetrics,
     ) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import functools
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -29,6 +30,13 @@ class Message(msgspec.Struct, frozen=True):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
     partition: int | None = None
+
+
+class Publisher(Protocol):
+    """Appends to topics; `Outbox` is the one in use."""
+
+    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append all messages; returns when all are acknowledged."""
 
 
 @functools.lru_cache(maxsize=65_536)

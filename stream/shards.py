@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from stream.metrics import DetectMetrics
 from stream.offsets import Partition
 from stream.pages import PageBook, Writer
-from stream.state import ShardFactory, ShardLike, StateTopic, restore
+from stream.state import ShardFactory, ShardLike, StateStore, restore
 from stream.transport import KafkaBatch
 
 log = structlog.get_logger()
@@ -60,12 +60,12 @@ class OwnedPartition:
         """On the monotonic clock: when the oldest change that is not saved was made."""
         return self._book.unsaved_since()
 
-    async def save(self, state: StateTopic, budget_bytes: float, before_seconds: float) -> int:
+    async def save(self, state: StateStore, budget_bytes: float, before_seconds: float) -> int:
         """Write pages with changes up to `before_seconds`, oldest first, for about `budget_bytes`; bytes written."""
         async with self._saving:
             return await self._save(state, budget_bytes, before_seconds)
 
-    async def _save(self, state: StateTopic, budget_bytes: float, before_seconds: float) -> int:
+    async def _save(self, state: StateStore, budget_bytes: float, before_seconds: float) -> int:
         async with self.lock:
             writing = self._book.take(self.shard.row_state, self.processed_offset, budget_bytes, before_seconds)
         if not writing.records:
@@ -87,12 +87,16 @@ class OwnedPartition:
 
 
 class Shards:
-    """All owned partitions of the samples topic `topic`; `make_shard` gives the empty models of one."""
+    """All owned partitions of the samples topic `topic`; `make_shard` gives the empty models of one.
+
+    Attributes:
+        recovered: Set while the state of all owned partitions is loaded and their records may come.
+    """
 
     def __init__(
         self,
         topic: str,
-        state: StateTopic,
+        state: StateStore,
         make_shard: ShardFactory,
         budget_bytes_per_second: float,
         metrics: DetectMetrics,
@@ -104,7 +108,7 @@ class Shards:
         self._metrics = metrics
         self._owned: dict[int, OwnedPartition] = {}
         self._paused_hosts: frozenset[str] = frozenset()
-        self.is_recovered = False
+        self.recovered = asyncio.Event()
 
     @property
     def owned(self) -> tuple[OwnedPartition, ...]:
@@ -153,7 +157,7 @@ class Shards:
             owned = self._owned.get(source.partition)
             if source.topic == self._topic and owned is not None:
                 owned.processed_offset = offset
-        self.is_recovered = True
+        self.recovered.set()
 
     async def settle(self) -> None:
         """Save what can be saved in two seconds; the rest is replayed."""
@@ -166,7 +170,7 @@ class Shards:
 
     def forget(self) -> None:
         """Nothing is owned."""
-        self.is_recovered = False
+        self.recovered.clear()
         self._owned = {}
         self._metrics.partitions.set(0)
 

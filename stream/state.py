@@ -11,7 +11,7 @@ from detectors.samples import Sample
 from detectors.signals import HostStatus, Signal
 from stream.errors import StateError
 from stream.kafka import open_consumer
-from stream.outbox import Message, Outbox
+from stream.outbox import Message, Publisher
 from stream.pages import PAGE_BYTES_MAXIMUM, PageBook, PageRecord, Writer, decode_page, generation_of
 from stream.settings import KafkaSettings
 
@@ -49,13 +49,23 @@ class ShardLike(Protocol):
         """Row → oldest offset that changed it since this was last asked."""
 
 
+class StateStore(Protocol):
+    """Where pages are kept; `StateTopic` is the one in use."""
+
+    async def read(self, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
+        """All live pages, partition → key → value."""
+
+    async def write(self, partition: int, records: Sequence[PageRecord]) -> None:
+        """Append the records in this order; returns when all are durable."""
+
+
 type ShardFactory = Callable[[int], ShardLike]
 
 
 class StateTopic:
     """Access to the pages of all partitions of `topic`."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, outbox: Outbox) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, outbox: Publisher) -> None:
         self._kafka = kafka
         self._topic = topic
         self._outbox = outbox

@@ -1,12 +1,18 @@
 """Fakes for tests of the stream package: no Kafka, no models."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 import msgspec
+from aiokafka import ConsumerRecord
+from aiokafka.errors import BrokerResponseError
 
 from detectors.errors import RowError
 from detectors.samples import Sample
-from detectors.signals import HostStatus, Signal
+from detectors.signals import Evidence, HostStatus, Signal, SignalKind, SignalState
+from stream.outbox import Message
+from stream.pages import PageRecord
 
 
 class Tally(msgspec.Struct, array_like=True):
@@ -85,3 +91,101 @@ class CountingShard:
         """Row → oldest offset that changed it since this was last asked."""
         dirty, self._dirty = self._dirty, {}
         return dirty
+
+
+class ScriptedShard(CountingShard):
+    """A counting shard that raises for hosts named `breaks…`, signals for hosts named `signals…`, and remembers.
+
+    Attributes:
+        statuses: What the roster is to be.
+        ticks: The clocks it was ticked with.
+        paused: Hosts on which learning is paused.
+    """
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(partition)
+        self.statuses: list[HostStatus] = []
+        self.ticks: list[float] = []
+        self.paused: set[str] = set()
+
+    def apply(self, samples: Sequence[tuple[int, Sample]]) -> list[Signal]:
+        """Count, raise or signal by the host's name."""
+        for _offset, sample in samples:
+            if sample.host.startswith("breaks"):
+                raise ZeroDivisionError("breaks")
+        super().apply(samples)
+        return [
+            Signal(
+                f"{offset:x}", SignalKind.ANOMALY, SignalState.RAISED, sample.host, sample.time, 9.0, 3.0, Evidence()
+            )
+            for offset, sample in samples
+            if sample.host.startswith("signals")
+        ]
+
+    def tick(self, now: float) -> list[Signal]:
+        """Remember the clock."""
+        self.ticks.append(now)
+        return []
+
+    def roster(self, now: float) -> list[HostStatus]:  # noqa: ARG002 - a shard's signature
+        """As scripted."""
+        return self.statuses
+
+    def pause(self, host: str) -> None:
+        """Remember the host."""
+        self.paused.add(host)
+
+    def resume(self, host: str) -> None:
+        """Forget the host."""
+        self.paused.discard(host)
+
+
+class FakeOutbox:
+    """Keeps what is published, by topic; refuses all of the topic `fails_on`."""
+
+    def __init__(self, fails_on: str = "") -> None:
+        self.published: dict[str, list[Message]] = defaultdict(list)
+        self._fails_on = fails_on
+
+    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        """Keep the messages."""
+        if messages and topic == self._fails_on:
+            raise BrokerResponseError(f"{topic} takes nothing")
+        if messages:
+            self.published[topic].extend(messages)
+
+
+class FakeState:
+    """The state topic in memory.
+
+    Attributes:
+        written: Partition → every page written.
+        pages: Partition → key → value, as compaction would leave it.
+        hangs: Whether writing never ends.
+    """
+
+    def __init__(self) -> None:
+        self.written: dict[int, list[PageRecord]] = {}
+        self.pages: dict[int, dict[bytes, bytes]] = {}
+        self.hangs = False
+
+    async def read(self, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
+        """All live pages."""
+        return {partition: dict(self.pages.get(partition, {})) for partition in partitions}
+
+    async def write(self, partition: int, records: Sequence[PageRecord]) -> None:
+        """Keep the pages."""
+        if self.hangs:
+            await asyncio.Event().wait()
+        for record in records:
+            self.written.setdefault(partition, []).append(record)
+            live = self.pages.setdefault(partition, {})
+            if record.value is None:
+                live.pop(record.key, None)
+            else:
+                live[record.key] = record.value
+
+
+def kafka_record(topic: str, partition: int, offset: int, value: bytes | None) -> ConsumerRecord[bytes, bytes]:
+    """A record as a consumer gives it."""
+    return ConsumerRecord(topic, partition, offset, 1_700_000_000_000, 0, None, value, None, 0, len(value or b""), ())

@@ -9,7 +9,7 @@ import msgspec
 from detectors.signals import HostState, HostStatus, Notice, Signal
 from stream.metrics import DetectMetrics
 from stream.offsets import Partition
-from stream.outbox import Message, Outbox
+from stream.outbox import Message, Publisher
 from stream.shards import OwnedPartition, Shards
 from stream.transport import FetchState
 
@@ -34,7 +34,7 @@ class Watch:
     def __init__(
         self,
         shards: Shards,
-        outbox: Outbox,
+        outbox: Publisher,
         topics: tuple[str, str],
         roster_seconds: float,
         metrics: DetectMetrics,

@@ -155,7 +155,7 @@ class DetectWorker:
     @property
     def is_ready(self) -> bool:
         """Whether the worker is a member of the group and has the state of its partitions, if it has any."""
-        return self.shards.is_recovered
+        return self.shards.recovered.is_set()
 
     def pause_hosts(self, hosts: Sequence[str] | frozenset[str]) -> None:
         """Learning pauses on exactly these hosts, from now on."""

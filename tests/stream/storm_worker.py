@@ -13,9 +13,10 @@ from detectors.signals import Signal
 from stream.settings import Settings
 from stream.supervision import stop_with_signals
 from stream.testing import CountingShard
-from stream.workers import run_worker
+from stream.workers import DetectWorker, run_worker
 
 POISON_SERIES = "poison.value"
+READY = "ready for records"
 
 
 class PoisonedShard(CountingShard):
@@ -28,11 +29,19 @@ class PoisonedShard(CountingShard):
         return super().apply(samples)
 
 
+async def tell_ready(worker: DetectWorker) -> None:
+    """Say on standard output when the worker first owns its partitions."""
+    await worker.shards.recovered.wait()
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+
+
 async def main(settings: Settings, kind: str) -> None:
     """Run until SIGTERM."""
     stop = asyncio.Event()
     stop_with_signals(stop.set)
-    await run_worker(settings, stop, make_shard=PoisonedShard if kind == "counting" else None)
+    make_shard = PoisonedShard if kind == "counting" else None
+    await run_worker(settings, stop, make_shard=make_shard, companions=(tell_ready,))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,18 @@ from pathlib import Path
 import msgspec
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import OffsetAndMetadata
 
 from stream.kafka import open_admin, open_consumer, open_producer
 from stream.outbox import Message, Outbox
 from stream.settings import KafkaSettings, Settings
-from tests.stream.storm_worker import POISON_SERIES
+from tests.stream.storm_worker import POISON_SERIES, READY
 
 type KafkaRecord = ConsumerRecord[bytes, bytes]
 
+START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 FIELDS = ("usage", "load")
 
@@ -47,6 +50,14 @@ class Fleet:
                 stdin=subprocess.DEVNULL,
             )
 
+    async def wait_ready(self, *names: str) -> None:
+        """Wait until the workers own partitions."""
+        deadline = time.monotonic() + START_SECONDS
+        for name in names:
+            while READY not in (self._folder / f"{name}.log").read_text():
+                assert time.monotonic() < deadline, f"{name} is not ready after {START_SECONDS} s"
+                await asyncio.sleep(0.2)
+
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a worker."""
         self._workers[name].send_signal(number)
@@ -62,6 +73,10 @@ class Fleet:
         for name in names:
             self._workers[name].terminate()
         return {name: await asyncio.to_thread(self._workers.pop(name).wait, STOP_SECONDS) for name in names}
+
+    async def wait_end(self, name: str) -> int:
+        """Wait until a worker ends by itself; its exit status."""
+        return await asyncio.to_thread(self._workers[name].wait, START_SECONDS)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -223,7 +238,7 @@ async def wait_until_all_committed(settings: Settings, topics: Iterable[str], ti
         before = None
         while True:
             ends = await consumer.end_offsets(sources)
-            committed = await admin.list_consumer_group_offsets(settings.detect.group)
+            committed = await committed_offsets(admin, settings.detect.group)
             behind = lagging(ends, committed)
             if not behind and before == ends:
                 return
@@ -233,6 +248,14 @@ async def wait_until_all_committed(settings: Settings, topics: Iterable[str], ti
     finally:
         await admin.close()
         await consumer.stop()
+
+
+async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """What a group has committed; nothing while a young broker has no coordinator yet."""
+    try:
+        return await admin.list_consumer_group_offsets(group)
+    except GroupCoordinatorNotAvailableError:
+        return {}
 
 
 def lagging(

@@ -60,7 +60,8 @@ async def blow(fleet: Fleet, beat_seconds: float) -> None:
     """Workers join, leave, die, and are stopped for longer than their session."""
     for name in ("w0", "w1", "w2"):
         fleet.start(name)
-    await asyncio.sleep(2 * beat_seconds)
+    await fleet.wait_ready("w0", "w1", "w2")
+    await asyncio.sleep(beat_seconds)
     fleet.start("w3")
     await asyncio.sleep(beat_seconds)
     assert await fleet.stop("w0") == {"w0": 0}
