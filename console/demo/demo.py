@@ -108,31 +108,40 @@ def run(folder: Path, *, keep: bool = False, seed: int = 0, console: Console | N
     chooses the service that fails. The summary is also written to `summary.json` in the folder.
     """
     console = console or Console()
-    status = FAILED
-    with Interruptions() as interruptions:
-        view = view_for(console)
-        stage = Stage(folder, seed, view, tuple(act.title for act in ACTS), interruptions)
-        try:
-            with view:
-                summary = _play(stage)
-            status = PASSED if summary.passed else FAILED
-            console.print(draw_summary(summary))
-            console.print(plain("Try next:", "bold"))
-            for command in _commands(folder, summary, keep=keep):
-                console.print(plain(f"  {command}"), soft_wrap=True)
-            if keep:
-                _hold(stage, console)
-        except KeyboardInterrupt:
-            console.print(plain("Interrupted: stopping everything."))
-            status = INTERRUPTED
-        except (DemoError, StreamError) as error:
-            for line in str(error).splitlines():
-                console.print(plain(line, "red"), soft_wrap=True)
-        finally:
-            interruptions.ignore()
-            stage.close()
-            console.print(plain(f"Everything is stopped. Files are left in {stage.folder} only."), soft_wrap=True)
-    return status
+    try:
+        with Interruptions() as interruptions:
+            return _perform(folder, seed, console, interruptions, keep=keep)
+    except KeyboardInterrupt:
+        console.print(plain("Interrupted."))
+        return INTERRUPTED
+
+
+def _perform(folder: Path, seed: int, console: Console, interruptions: Interruptions, *, keep: bool) -> int:
+    view = view_for(console)
+    stage = Stage(folder, seed, view, tuple(act.title for act in ACTS), interruptions)
+    try:
+        with view:
+            summary = _play(stage)
+        _tell(folder, summary, console, keep=keep)
+        if keep:
+            _hold(stage, console)
+    except (DemoError, StreamError) as error:
+        for line in str(error).splitlines():
+            console.print(plain(line, "red"), soft_wrap=True)
+        return FAILED
+    else:
+        return PASSED if summary.passed else FAILED
+    finally:
+        interruptions.ignore()
+        stage.close()
+        console.print(plain(f"Everything is stopped. Files are left in {stage.folder} only."), soft_wrap=True)
+
+
+def _tell(folder: Path, summary: Summary, console: Console, *, keep: bool) -> None:
+    console.print(draw_summary(summary))
+    console.print(plain("Try next:", "bold"))
+    for command in _commands(folder, summary, keep=keep):
+        console.print(plain(f"  {command}"), soft_wrap=True)
 
 
 def _play(stage: Stage) -> Summary:

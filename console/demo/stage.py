@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import random
 import sys
 import time
@@ -25,7 +26,7 @@ from console.demo.view import Scene, View
 from stream.broker import EmbeddedBroker, free_ports
 from stream.logs import configure_logs
 from stream.roles import broker_folder, roles, with_address
-from stream.settings import Settings
+from stream.settings import ENVIRONMENT_PREFIX, Settings
 from stream.supervision import Role, Supervisor
 from stream.topics import ensure_topics
 
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 0.25
 LOOK_SECONDS = 1.0  # between two looks at the process ids
+LIVES_MAXIMUM = 2  # a role that ends more often does not heal by being started again
 STOP_SECONDS = 10.0  # for what is left when everything was asked to stop
 
 
@@ -59,7 +61,9 @@ class Stage:
         self._broker: EmbeddedBroker | None = None
         self._fleet: Fleet | None = None
         self._feed: Feed | None = None
+        self._supervisor: Supervisor | None = None
         self._supervising: asyncio.Task[None] | None = None
+        self._lives: dict[str, set[int]] = {}
         self._stop = asyncio.Event()
         self._story = Story()
         self._note = ""
@@ -67,7 +71,9 @@ class Stage:
         self._looked = 0.0
 
     def open_folder(self) -> None:
-        """Claim the state folder, and send our own log lines into it."""
+        """Claim the state folder, send our own log lines into it, and forget settings meant for another Tidegate."""
+        for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
+            del os.environ[name]
         self._closing.enter_context(claim_folder(self.folder))
         self.logs.mkdir()
         output = self._closing.enter_context((self.logs / "demo.log").open("a"))
@@ -94,8 +100,8 @@ class Stage:
         self._feed = Feed(self.settings)
         self._closing.callback(self._disconnect)
         self._complete(self._feed.open())
-        supervisor = Supervisor(self._roles(), self.logs)
-        self._supervising = self._runner.get_loop().create_task(supervisor.run(self._stop))
+        self._supervisor = Supervisor(self._roles(), self.logs)
+        self._supervising = self._runner.get_loop().create_task(self._supervisor.run(self._stop))
         self._closing.callback(self._stop_roles)
 
     @property
@@ -204,6 +210,11 @@ class Stage:
     def _look(self) -> None:
         self._pids = {host: process.pid for host, process in self.fleet.processes().items()}
         self._looked = time.monotonic()
+        for role, pid in (self._supervisor.pids if self._supervisor else {}).items():
+            lives = self._lives.setdefault(role, set())
+            lives.add(pid)
+            if len(lives) > LIVES_MAXIMUM:
+                raise ActError(f"role {role} ended {LIVES_MAXIMUM} times: {_last_line(self.logs / f'{role}.log')}")
 
     def _show(self) -> None:
         hosts = tuple(HOSTS)
@@ -223,6 +234,11 @@ class Stage:
 
 async def _slice(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task}, timeout=POLL_SECONDS)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return f"{path} ends with: {lines[-1] if lines else 'nothing'}"
 
 
 def _sweep(started: list[psutil.Process]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from console.demo.verdict import Summary
 from stream.jars import default_folder
 
-MARK = "TIDEGATE_TEST_MARK"
+MARK = "DEMO_TEST_MARK"
 RUN_SECONDS = 240.0
 STOP_SECONDS = 60.0
 
@@ -34,6 +34,7 @@ class Demo:
         program = Path(sysconfig.get_path("scripts")) / "tidegate"
         environment = os.environ | {
             MARK: self.mark,
+            "TIDEGATE_KAFKA__BOOTSTRAP_SERVERS": "kafka.example:9092",  # of another Tidegate: no business of the demo
             "HOME": str(home),
             "TMPDIR": str(temporary),
             "XDG_CACHE_HOME": str(default_folder().parents[2]),
