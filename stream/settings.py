@@ -19,8 +19,8 @@ type PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 type Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 ENVIRONMENT_PREFIX = "TIDEGATE_"
-# Variables with our prefix that are no settings: the CLI's, the supervisor's, and the test suite's choice of a broker.
-OTHER_VARIABLES = frozenset({"TIDEGATE_CONFIG", "TIDEGATE_SUPERVISED", "TIDEGATE_TEST_KAFKA"})
+# Variables with our prefix that are no settings: the CLI's, the supervisor's, and those of the test suite.
+OTHER_VARIABLES = ("TIDEGATE_CONFIG", "TIDEGATE_SUPERVISED", "TIDEGATE_TEST_")
 DEFAULT_FILE = Path("tidegate.yml")
 ENGINE_PATHS = ("policy", "playbooks", "inventory")
 
@@ -128,7 +128,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
         path = DEFAULT_FILE
     settings = Settings() if path is None else _read(path)
     for name, text in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
+        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(OTHER_VARIABLES):
             settings = _override(settings, name, text)
     return _with_absolute_paths(settings, Path.cwd() if path is None else path.absolute().parent)
 
