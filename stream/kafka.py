@@ -3,10 +3,10 @@
 import asyncio
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  # as above
-from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]  # as above
-from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]  # as above
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 
 from stream.errors import SettingsError, UnreachableError
 from stream.settings import KafkaSettings

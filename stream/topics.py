@@ -6,20 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]  # as above
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import (
     ConfigResource,
     ConfigResourceType,
 )
-from aiokafka.errors import (  # type: ignore[import-untyped]  # as above
+from aiokafka.errors import (
+    KafkaError,
     NoError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
 )
 
-from stream.errors import TopicError
-from stream.kafka import RECORD_BYTES_MAXIMUM, open_admin
+from stream.errors import TopicError, UnreachableError
+from stream.kafka import CONNECT_SECONDS, RECORD_BYTES_MAXIMUM, open_admin
 from stream.settings import Settings
 
 HOUR_MILLISECONDS = 3_600_000
@@ -96,17 +97,22 @@ def tidegate_topics(settings: Settings) -> tuple[Topic, ...]:
     )
 
 
-async def ensure_topics(settings: Settings, topics: Iterable[Topic] | None = None) -> None:
+async def ensure_topics(
+    settings: Settings, topics: Iterable[Topic] | None = None, *, wait_seconds: float = CONNECT_SECONDS
+) -> None:
     """Create the topics that are missing and check the others; safe when several processes do it at once.
 
     TopicError tells of every topic that can not be created, or exists with settings that would break a promise;
-    nothing that exists is ever changed. UnreachableError when no broker answers.
+    nothing that exists is ever changed. UnreachableError when no broker answers in time, or it goes in between.
     """
     wanted = tuple(topics) if topics is not None else tidegate_topics(settings)
-    admin = await open_admin(settings.kafka)
+    admin = await open_admin(settings.kafka, wait_seconds=wait_seconds)
     try:
         partitions = await _create_missing(admin, wanted, settings.kafka.replication_factor)
         configs = await _configs(admin, [topic.name for topic in wanted if topic.must])
+    except (KafkaError, TimeoutError) as error:
+        servers = settings.kafka.bootstrap_servers
+        raise UnreachableError(f"The Kafka broker at {servers} went while topics were made: {error!r}") from error
     finally:
         await admin.close()
     faults = [

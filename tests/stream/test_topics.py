@@ -1,13 +1,15 @@
 """Topics are created with the settings that our promises need, and existing ones are checked, never changed."""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from stream.errors import TopicError
+from stream.broker import EmbeddedBroker
+from stream.errors import TopicError, UnreachableError
 from stream.kafka import open_admin, open_producer
 from stream.settings import Settings
 from stream.topics import ensure_topics, replicas_in_sync, tidegate_topics
@@ -223,6 +225,23 @@ async def test_takes_the_largest_record(kafka: Kafka, field: str) -> None:
     await producer.stop()
 
     assert sent.offset == 0
+
+
+async def test_broker_that_goes_in_between(private_broker: Callable[[], EmbeddedBroker]) -> None:
+    """At whatever moment the broker goes, the error is one for the operator, and names the servers."""
+    broker = private_broker()
+    kafka = Kafka(broker.bootstrap_servers)
+
+    async def create_many() -> None:
+        while True:
+            await ensure_topics(kafka.settings(), wait_seconds=0.5)
+
+    creating = asyncio.create_task(create_many())
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(broker.kill)
+
+    with pytest.raises(UnreachableError, match=kafka.bootstrap_servers):
+        await creating
 
 
 @pytest.mark.parametrize(("replicas", "expected"), [(1, 1), (2, 1), (3, 2), (5, 2)])
