@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -26,6 +27,24 @@ type Fold = Callable[[Entry], object]
 
 READ_SECONDS = 0.2
 STOP_SECONDS = 5.0
+
+
+class Client(Protocol):
+    """What producers and consumers have in common."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+
+async def stop_client(client: Client) -> None:
+    """Disconnect a client, for as long as it may take with Kafka away.
+
+    aiokafka lets the cancellation of its own tasks out of `stop` when it is waiting for a broker; it is not ours.
+    """
+    stop = asyncio.ensure_future(client.stop())
+    await asyncio.wait([stop], timeout=STOP_SECONDS)
+    if not stop.cancel() and not stop.cancelled() and stop.exception() is not None:
+        structlog.get_logger("tidegate.audit").warning("kafka.stop_failed", error=repr(stop.exception()))
 
 
 class AuditRead(msgspec.Struct, frozen=True):
@@ -63,7 +82,7 @@ class AuditReader:
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        await stop_client(self._consumer)
 
     async def seek_to_beginning(self) -> None:
         """Stand before the first record. Raises AuditError if the log's beginning is gone."""
@@ -259,12 +278,8 @@ class AuditLog:
     async def drop_producer(self) -> None:
         """Disconnect the writing side; the next append connects anew."""
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-        except TimeoutError:
-            self._log.warning("audit.producer_abandoned", reason="did not stop in time")
+        if producer is not None:
+            await stop_client(producer)
 
     async def _produce(self, key: str, value: bytes) -> None:
         while self._producer is None:

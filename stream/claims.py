@@ -10,6 +10,7 @@ from remediations.records import DecisionMade, GateResult, RunClaimed, Verdict
 from remediations.runner import PreparedRun, RunRefusedError
 from stream.engine_context import EngineContext, Look
 from stream.incidents import is_in_progress
+from stream.rules import change_of
 from stream.runs import ClaimedRun, run
 
 # After a claim that the log did not accept: whoever got in first needs a moment to be seen.
@@ -31,7 +32,7 @@ async def decide_incident(context: EngineContext, incident: Incident) -> None:
     decision = weigh(context, incident, now)
     if decision.record.verdict is Verdict.RUN and not context.has_free_slot:
         return
-    decision, prepared = prepare(context, decision)
+    decision, prepared = await prepare(context, decision)
     if differs(decision.record, incident.decision):
         await context.append(decision.record)
         note(context, incident, decision.record)
@@ -53,18 +54,26 @@ def weigh(context: EngineContext, incident: Incident, now: float) -> Decision:
     return decide(incident, book.policy, context.ledger, context.roster, book.inventory, book.playbooks, now)
 
 
-def prepare(context: EngineContext, decision: Decision) -> tuple[Decision, PreparedRun | None]:
-    """Make the allowed run ready before it is claimed; one that the runner refuses is denied, with its reason."""
+async def prepare(context: EngineContext, decision: Decision) -> tuple[Decision, PreparedRun | None]:
+    """Make the allowed run ready before it is claimed; one that can not be made ready is denied, with its reason."""
     if decision.request is None:
         return decision, None
+    change = await change_of(context, context.rulebook.playbooks[decision.record.playbook])
+    if change:
+        return denied(decision, "playbook_changed", change), None
     try:
         return decision, context.runner.prepare(decision.request)
     except RunRefusedError as error:
-        refusal = GateResult("runner", passed=False, reason="run_refused", value=str(error))
-        record = msgspec.structs.replace(
-            decision.record, verdict=Verdict.DENY, reason="run_refused", gates=(*decision.record.gates, refusal)
-        )
-        return Decision(record=record), None
+        return denied(decision, "run_refused", str(error)), None
+
+
+def denied(decision: Decision, reason: str, value: str) -> Decision:
+    """The decision with a last gate that says no."""
+    refusal = GateResult("runner", passed=False, reason=reason, value=value)
+    record = msgspec.structs.replace(
+        decision.record, verdict=Verdict.DENY, reason=reason, gates=(*decision.record.gates, refusal)
+    )
+    return Decision(record=record)
 
 
 def note(context: EngineContext, incident: Incident, record: DecisionMade) -> None:

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,7 +22,6 @@ from remediations.errors import RemediationError
 from remediations.incidents import IncidentStatus
 from remediations.ledger import Ledger
 from remediations.loading import load_rulebook
-from remediations.records import EngineStarted
 from remediations.runner import RunnerSettings
 from stream.audit import open_log
 from stream.claims import decide_incidents
@@ -32,7 +31,8 @@ from stream.health import HealthServer
 from stream.incidents import call_humans, close_incidents, take_notices
 from stream.metrics import EngineMetrics, new_registry
 from stream.notices import open_notices
-from stream.recovery import let_go, recover_runs
+from stream.recovery import let_go, recover_runs, tidy_runs
+from stream.rules import introduce, reload_rules
 from stream.run_process import AnsibleRunner
 from stream.settings import Settings
 from stream.topics import ensure_topics
@@ -41,12 +41,14 @@ from stream.verification import verify_runs
 type Step = Callable[[EngineContext], Awaitable[None]]
 
 STEPS: tuple[Step, ...] = (
+    reload_rules,  # policy, inventory, playbooks as they are now, if they are right
     take_notices,  # signals topic → roster, incidents opened and updated       W0 W1
     recover_runs,  # runs whose engine is gone → revoked, finished, not executed, or a human
     verify_runs,  # finished runs → did the stream show that it helped?         W9
     close_incidents,  # all signals cleared → closed                            W10
     call_humans,  # nothing more may be tried → a human
     decide_incidents,  # rules and gates → decision → claim → run in background W2 … W8
+    tidy_runs,  # artifacts of old runs → removed
 )
 
 STOP_GRACE_SECONDS = 20.0
@@ -56,9 +58,7 @@ ROSTER_INTERVALS = 3
 """So many repetitions of the roster are read again at a start: hosts that are not in them are not fresh anyway."""
 
 
-async def run_engine(
-    settings: Settings, *, checkpoint: Checkpoint = lambda _name: None, runner: Runner | None = None
-) -> int:
+async def run_engine(settings: Settings, *, checkpoint: Checkpoint = lambda _name: None) -> int:
     """Run the role until SIGTERM or SIGINT; the exit status. What ended it otherwise is told in one log line."""
     log = structlog.get_logger("tidegate.engine")
     stopping = asyncio.Event()
@@ -66,7 +66,7 @@ async def run_engine(
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     status = 0
     try:
-        await work(settings, stopping, checkpoint, runner)
+        await work(settings, stopping, checkpoint=checkpoint)
     except* (StreamError, RemediationError, OSError) as errors:
         for error in errors.exceptions:
             log.critical("engine.failed", error=str(error))
@@ -75,14 +75,29 @@ async def run_engine(
     return status
 
 
-async def work(settings: Settings, stopping: asyncio.Event, checkpoint: Checkpoint, runner: Runner | None) -> None:
-    """Open everything, take turns until asked to stop, then let the runs end."""
+async def work(
+    settings: Settings,
+    stopping: asyncio.Event,
+    *,
+    checkpoint: Checkpoint,
+    runner: Runner | None = None,
+    grace_seconds: float = STOP_GRACE_SECONDS,
+) -> None:
+    """Open everything, take turns until asked to stop, then let the runs end for so long."""
     registry = new_registry("engine")
     async with engine_at_work(settings, registry, checkpoint, runner) as context:
-        await introduce(context)
-        while not stopping.is_set():
-            await take_turn(context)
-        await finish(context)
+        turns = context.tasks.create_task(take_turns(context, stopping))
+        await stopping.wait()
+        await asyncio.wait([turns], timeout=LAST_WORD_SECONDS)
+        turns.cancel()  # with Kafka away a turn may wait for long; whatever it was at, the next start goes on
+        await finish(context, grace_seconds)
+
+
+async def take_turns(context: EngineContext, stopping: asyncio.Event) -> None:
+    """Say who is here, then work."""
+    await introduce(context)
+    while not stopping.is_set():
+        await take_turn(context)
 
 
 async def take_turn(context: EngineContext) -> None:
@@ -105,26 +120,11 @@ def tell_metrics(context: EngineContext) -> None:
     context.metrics.heartbeat.labels("turn").set_to_current_time()
 
 
-async def introduce(context: EngineContext) -> None:
-    """Say in the log who works from here on, and with which rules."""
-    book = context.rulebook
-    await context.append(
-        EngineStarted(
-            engine=context.engine,
-            version=version("tidegate"),
-            policy_digest=book.policy_digest,
-            playbook_digests=book.playbook_digests,
-            inventory_digest=book.inventory_digest,
-        )
-    )
-    context.events.info("engine.started", engine=context.engine, policy=book.policy_digest)
-
-
-async def finish(context: EngineContext) -> None:
+async def finish(context: EngineContext, grace_seconds: float) -> None:
     """Give runs a while to end; end the others and write them down as unknown: the next start finds out."""
     runs = list(context.runs.values())
     if runs:
-        await asyncio.wait(runs, timeout=STOP_GRACE_SECONDS)
+        await asyncio.wait(runs, timeout=grace_seconds)
     for run in runs:
         run.cancel()
     await asyncio.gather(*runs, return_exceptions=True)
@@ -140,7 +140,8 @@ async def engine_at_work(
     settings: Settings, registry: CollectorRegistry, checkpoint: Checkpoint, runner: Runner | None
 ) -> AsyncIterator[EngineContext]:
     """Everything the engine needs, open and checked; closed in the opposite order."""
-    rulebook = load_rulebook(*(Path(path) for path in rule_files(settings)))
+    read_rules = partial(load_rulebook, *map(Path, rule_files(settings)))
+    rulebook = read_rules()
     folder, ledger, topics = EngineFolder(Path(settings.state_folder) / "engine"), Ledger(), settings.topics
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(sole_engine(folder))
@@ -159,8 +160,9 @@ async def engine_at_work(
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         yield EngineContext(
             engine=engine,
+            settings=settings,
             rulebook=rulebook,
-            run_concurrency_maximum=settings.engine.run_concurrency_maximum,
+            read_rules=read_rules,
             ledger=ledger,
             log=log,
             notices=notices,

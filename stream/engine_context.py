@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from remediations.runs import RunRequest, RunResult, TaskEvent
 from stream.audit import AuditLog
 from stream.metrics import EngineMetrics
 from stream.notices import NoticeReader
+from stream.settings import Settings
 
 type Checkpoint = Callable[[str], None]
 """Called with the name of each point of the write order, W0 to W10, right after it is passed."""
@@ -68,6 +69,9 @@ class Runner(Protocol):
     def recorded(self, request: RunRequest) -> RunResult | None:
         """How an earlier run of the request ended, if its run process could still write it down."""
 
+    def tidy(self, now: float, unfinished: Collection[str]) -> None:
+        """Remove the artifacts of old runs, but none of the unfinished actions."""
+
     async def inspect(self, request: RunRequest) -> MarkerReport:
         """Read the marker on the target."""
 
@@ -88,8 +92,9 @@ class EngineContext:
     """The engine at work. Its durable state is the log alone; all else here can be lost at any moment."""
 
     engine: str
+    settings: Settings
     rulebook: Rulebook
-    run_concurrency_maximum: int
+    read_rules: Callable[[], Rulebook]
     ledger: Ledger
     log: AuditLog
     notices: NoticeReader
@@ -102,12 +107,15 @@ class EngineContext:
     runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     looks: dict[str, Look] = field(default_factory=dict)
     recoveries: dict[str, float] = field(default_factory=dict)
+    rules_time: float = 0.0
+    rules_problem: str = ""
+    tidy_time: float = 0.0
     events: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("tidegate.engine"))
 
     @property
     def has_free_slot(self) -> bool:
         """Whether one more run may begin in this process."""
-        return len(self.runs) < self.run_concurrency_maximum
+        return len(self.runs) < self.settings.engine.run_concurrency_maximum
 
     async def append(self, record: Record) -> Entry:
         """Write a record to the audit log and fold it. Raises as `AuditLog.append`."""

@@ -5,6 +5,7 @@ from remediations.identities import incident_id
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.records import HumanNeeded, IncidentClosed, IncidentOpened, IncidentUpdated, VerificationOutcome
 from stream.engine_context import EngineContext
+from stream.errors import AppendLostError
 
 NOTICES_SECONDS = 0.2
 # A second run after one that broke off or that nobody saw the end of: only where the playbook says it does no harm.
@@ -19,7 +20,16 @@ async def take_notices(context: EngineContext) -> None:
             if known is None or notice.time >= known.time:
                 context.roster[notice.host] = notice
         else:
-            await write_signal(context, offset, notice)
+            await write_signal_or_rewind(context, offset, notice)
+
+
+async def write_signal_or_rewind(context: EngineContext, offset: int, signal: Signal) -> None:
+    """Write a signal down; when its record gets lost, the signal is read again. Raises AppendLostError then."""
+    try:
+        await write_signal(context, offset, signal)
+    except AppendLostError:
+        context.notices.rewind(offset)
+        raise
 
 
 async def write_signal(context: EngineContext, offset: int, signal: Signal) -> None:

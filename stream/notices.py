@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from detectors.signals import Notice
+from stream.audit import stop_client
 from stream.errors import AuditError
 from stream.kafka import open_consumer
 from stream.settings import KafkaSettings
@@ -60,6 +61,11 @@ class NoticeReader:
         notices = [self._decode(message) for message in found.get(self._partition, [])]
         return [notice for notice in notices if notice is not None]
 
+    def rewind(self, offset: int) -> None:
+        """Read from this offset again."""
+        self.next_offset = offset
+        self._consumer.seek(self._partition, offset)
+
     def _decode(self, message: ConsumerRecord) -> tuple[int, Notice] | None:
         self.next_offset = message.offset + 1
         try:
@@ -79,4 +85,4 @@ async def open_notices(kafka: KafkaSettings, topic: str, handled: int, since: fl
         await reader.seek(handled, since)
         yield reader
     finally:
-        await consumer.stop()
+        await stop_client(consumer)

@@ -10,6 +10,8 @@ unknown      end what still runs here; then whoever knows tells:
              target not reached                   ask again, later and later; the target stays locked; then a human
 """
 
+import asyncio
+
 from remediations.incidents import Action, ActionStatus
 from remediations.records import HumanNeeded, Record, RunFinished, RunNotExecuted, RunRevoked, RunUnknown
 from remediations.runner import MarkerReport, RunnerError
@@ -21,6 +23,7 @@ from stream.runs import CLAIM_SECONDS, KNOWN
 RUN_GRACE_SECONDS = 60.0
 """A run of another engine counts as abandoned when its own time and this are over without a word of its end."""
 
+TIDY_SECONDS = 3600.0
 PAUSE_SECONDS, PAUSE_MAXIMUM_SECONDS = 5.0, 120.0
 PATIENCE_SECONDS = 900.0
 """A target that can not be asked for so long after the run's time is over is left to a human."""
@@ -36,6 +39,15 @@ async def recover_runs(context: EngineContext) -> None:
             await let_go(context, action, "engine_gone")
         elif context.has_free_slot and now >= context.recoveries.get(action.action_id, 0.0):
             context.runs[action.action_id] = context.tasks.create_task(resolve(context, action))
+
+
+async def tidy_runs(context: EngineContext) -> None:
+    """Now and then remove the artifacts of old runs; what is still to be found out keeps its own."""
+    now = context.clock.now()
+    if now >= context.tidy_time + TIDY_SECONDS:
+        context.tidy_time = now
+        unfinished = {action.action_id for action in context.ledger.unfinished()}
+        await asyncio.to_thread(context.runner.tidy, now, unfinished)
 
 
 async def let_go(context: EngineContext, action: Action, reason: str) -> None:

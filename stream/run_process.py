@@ -1,10 +1,9 @@
 """Run processes as the engine keeps them: started, listened to, ended, and looked for after a crash."""
 
 import asyncio
-import shutil
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,8 +31,7 @@ class AnsibleRunner:
 
     def discard(self, prepared: PreparedRun) -> None:
         """Remove what a run that will not be started would have read."""
-        shutil.rmtree(prepared.cwd, ignore_errors=True)
-        shutil.rmtree(prepared.environment["TMPDIR"], ignore_errors=True)
+        runner.discard(prepared)
 
     async def play(self, prepared: PreparedRun, on_task: Callable[[TaskEvent], None]) -> RunResult:
         """Run to the end; cancelling it ends the run with everything it started."""
@@ -76,6 +74,12 @@ class AnsibleRunner:
         """How an earlier run of the request's action ended, if its run process could still write it down."""
         results = runner.recorded_results(request, self._settings)
         return results[-1] if results else None
+
+    def tidy(self, now: float, unfinished: Collection[str]) -> None:
+        """Remove the artifacts of old runs, but none of the unfinished actions."""
+        folder = Path(self._settings.folder)
+        if folder.is_dir():
+            runner.remove_old_runs(folder, runner.Kept(), now, unfinished)
 
     async def inspect(self, request: RunRequest) -> MarkerReport:
         """Read the marker on the target. Raises RunnerError when that can not even be tried."""

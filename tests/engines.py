@@ -5,10 +5,10 @@ import copy
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -135,7 +135,7 @@ class Fleet:
             shutil.copy(SHIPPED / name, playbooks / name)
         (playbooks / "append.yml").write_text(PLAYBOOK.format(then=rules.then))
         (playbooks / "append.meta.yml").write_text(SIDECAR.format(idempotent=str(rules.idempotent).lower()))
-        (self.folder / "policy.yml").write_bytes(policy(rules))
+        self.write_policy(rules)
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -148,14 +148,19 @@ class Fleet:
         )
         self.settings_file.write_bytes(msgspec.json.encode(self.settings))
 
+    def write_policy(self, rules: Rules) -> None:
+        """Write the policy file."""
+        (self.folder / "policy.yml").write_bytes(policy(rules))
+
+    def change_playbook(self) -> None:
+        """Write the playbook anew, with a comment more."""
+        file = self.folder / "playbooks" / "append.yml"
+        file.write_text(f"# Changed.\n{file.read_text()}")
+
     @property
     def settings_file(self) -> Path:
         """The settings as a file, for an engine in another process."""
         return self.folder / "settings.json"
-
-    def engine_log(self) -> BinaryIO:
-        """Where engines in other processes write what they log."""
-        return (self.folder / "engine.log").open("ab")
 
     def effects(self) -> list[str]:
         """Action ids, one for each time that a playbook had its effect."""
@@ -211,16 +216,40 @@ class Fleet:
 
     @asynccontextmanager
     async def engine(
-        self, *, runner: Runner | None = None, checkpoint: Checkpoint = lambda _name: None
+        self,
+        *,
+        runner: Runner | None = None,
+        checkpoint: Checkpoint = lambda _name: None,
+        grace_seconds: float = 20.0,
     ) -> AsyncIterator[asyncio.Task[None]]:
         """An engine at work in this process; asked to stop at the end."""
         stopping = asyncio.Event()
-        task = asyncio.create_task(work(self.settings, stopping, checkpoint, runner))
+        task = asyncio.create_task(
+            work(self.settings, stopping, checkpoint=checkpoint, runner=runner, grace_seconds=grace_seconds)
+        )
         try:
             yield task
         finally:
             stopping.set()
             await task
+
+    @asynccontextmanager
+    async def engine_process(self, *words: str) -> AsyncIterator[Process]:
+        """An engine in a process of its own (tests/engine_process.py tells the words), gone at the end."""
+        with (self.folder / "engine.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.engine_process", str(self.settings_file), *words),
+                cwd=SHIPPED.parent,
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
 def tag_of(record: Record) -> str:
@@ -316,6 +345,9 @@ class FakeRunner:
 
     def recorded(self, request: RunRequest) -> RunResult | None:
         """Nothing is written down."""
+
+    def tidy(self, now: float, unfinished: Collection[str]) -> None:
+        """Nothing was written."""
 
     async def inspect(self, request: RunRequest) -> MarkerReport:
         """Begun if it was played."""

@@ -1,6 +1,7 @@
 """The broker goes away for 20 s in the middle of a real run, and comes back: nothing lost, nothing run twice."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.engines import Rules, fleet, tag_of, until
 from tests.kafka import Kafka
 
 AWAY_SECONDS = 20.0
+STOP_SECONDS = 30.0
 
 
 async def test_an_engine_survives_its_broker(private_broker: Callable[[], EmbeddedBroker], tmp_path: Path) -> None:
@@ -52,13 +54,32 @@ async def test_without_a_log_nothing_runs(private_broker: Callable[[], EmbeddedB
 
     async with fleet(Kafka(broker.bootstrap_servers), tmp_path) as one:
         async with one.engine(checkpoint=kill_before_the_claim):
-            signal = await one.fail()
+            failed = await one.fail()
             await settled.wait()
             await asyncio.sleep(5)
             assert one.effects() == []
             await asyncio.to_thread(broker.start)
             await one.wait_for("run.finished", seconds=90)
-            await one.recover(signal)
+            await one.recover(failed)
             await one.wait_for("incident.closed", seconds=60)
         assert len(one.effects()) == 1
         assert (await one.tags()).count("run.claimed") == 1
+
+
+async def test_a_stop_without_a_broker_is_a_stop(private_broker: Callable[[], EmbeddedBroker], tmp_path: Path) -> None:
+    """An engine that waits for its broker still ends when it is asked to, and goes on at the next start."""
+    broker = private_broker()
+    async with fleet(Kafka(broker.bootstrap_servers), tmp_path) as one:
+        async with one.engine_process("W2", "1", "SIGSTOP") as engine:
+            await one.fail()
+            await one.wait_for("decision.made")
+            await asyncio.to_thread(broker.kill)
+            engine.send_signal(signal.SIGCONT)
+            await asyncio.sleep(3)
+            engine.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(engine.wait(), STOP_SECONDS) == 0
+        assert one.effects() == []
+        await asyncio.to_thread(broker.start)
+        async with one.engine_process():
+            await one.wait_for("run.finished", seconds=90)
+        assert len(one.effects()) == 1

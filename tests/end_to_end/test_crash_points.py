@@ -7,11 +7,7 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, Process
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,7 +18,6 @@ from stream.audit import verify_log
 from tests.engines import Fleet, Rules, fleet, tag_of, until
 from tests.kafka import Kafka
 
-ROOT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS = 100.0
 AT_A_TIME = 3
 
@@ -66,31 +61,11 @@ CRASHES = (
 )
 
 
-@asynccontextmanager
-async def engine_process(one: Fleet, *words: str) -> AsyncIterator[Process]:
-    """An engine in a process of its own, gone at the end."""
-    with one.engine_log() as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.engine_process", str(one.settings_file), *words),
-            cwd=ROOT,
-            stdin=DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def survive(kafka: Kafka, folder: Path, crash: Crash) -> list[str]:
     """Kill an engine at the point, start it again, cure the host; what is wrong in the end."""
     rules = Rules(then=crash.then, idempotent=crash.idempotent, attempts_maximum=2 if crash.idempotent else 1)
     async with fleet(kafka, folder, rules) as one:
-        async with engine_process(one, crash.point, str(crash.number), "SIGKILL") as process:
+        async with one.engine_process(crash.point, str(crash.number), "SIGKILL") as process:
             failed = await one.fail()
             if crash.point in {"W8", "W9", "W10"}:
                 await one.wait_for("run.finished", seconds=WAIT_SECONDS)
@@ -98,7 +73,7 @@ async def survive(kafka: Kafka, folder: Path, crash: Crash) -> list[str]:
                 await one.recover(failed)
             await asyncio.wait_for(process.wait(), WAIT_SECONDS)
             assert process.returncode == -signal.SIGKILL, crash.name
-        async with engine_process(one):
+        async with one.engine_process():
             await cure(one, failed, crash)
         return await problems(one, crash)
 
@@ -160,13 +135,13 @@ async def test_an_engine_back_from_the_dead_is_refused_by_the_target(kafka: Kafk
     async with fleet(kafka, tmp_path) as one:
         other = one.beside(successor)
         identities = [folder / "state" / "engine" / "identity" for folder in (tmp_path, successor)]
-        async with engine_process(one, "W5", "1", "SIGSTOP") as zombie:
+        async with one.engine_process("W5", "1", "SIGSTOP") as zombie:
             await one.fail()
             await one.wait_for("run.started", seconds=WAIT_SECONDS)
             # The successor takes over at once, as it would when the zombie's time is over: it bears its name.
             identities[1].parent.mkdir(parents=True)
             shutil.copy(*identities)
-            async with engine_process(other):
+            async with other.engine_process():
                 await one.wait_for("run.not_executed", "run.finished", seconds=WAIT_SECONDS)
                 assert zombie.pid is not None
                 os.kill(zombie.pid, signal.SIGCONT)

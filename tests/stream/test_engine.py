@@ -8,6 +8,7 @@ import pytest
 from detectors.signals import HostState
 from remediations.records import (
     DecisionMade,
+    EngineStarted,
     Entry,
     HumanNeeded,
     IncidentClosed,
@@ -222,6 +223,61 @@ async def test_a_stop_lets_the_run_end(kafka: Kafka, tmp_path: Path) -> None:
             await one.fail()
             await one.wait_for("run.started")
         assert "run.finished" in await one.tags()
+
+
+async def test_a_run_that_outlives_the_grace_is_looked_into_at_the_next_start(kafka: Kafka, tmp_path: Path) -> None:
+    """It is ended and unknown; the next start asks the target, where it had begun, and calls a human."""
+    async with fleet(kafka, tmp_path) as one:
+        runner = FakeRunner(seconds=60)
+        async with one.engine(runner=runner, grace_seconds=0.2):
+            await one.fail()
+            await one.wait_for("run.started")
+            await until(one.effects_now, lambda _effects: len(runner.played) == 1, 10)
+        assert (await one.tags())[-1] == "run.unknown"
+        async with one.engine(runner=runner):
+            records = await one.wait_for("incident.needs_human")
+        human = records[-1]
+        assert isinstance(human, HumanNeeded)
+        assert human.reason == "run_unknown: append had begun on h1 and broke off, it may be half done"
+        assert len(runner.played) == 1
+
+
+async def test_changed_rules_hold_without_a_restart(kafka: Kafka, tmp_path: Path) -> None:
+    """A rule that is set to auto acts from then on; a file that is wrong changes nothing."""
+    async with fleet(kafka, tmp_path, Rules(mode="observe")) as one:
+        runner = FakeRunner()
+        async with one.engine(runner=runner):
+            await one.fail()
+            await one.wait_for("decision.made")
+            one.write_policy(Rules(mode="sometimes"))
+            await asyncio.sleep(6)
+            assert runner.played == []
+            one.write_policy(Rules(mode="auto"))
+            records = await one.wait_for("run.finished")
+        assert [tag_of(record) for record in records[:4]] == [
+            "engine.started",
+            "incident.opened",
+            "decision.made",
+            "engine.started",
+        ]
+        digests = {record.policy_digest for record in records if isinstance(record, EngineStarted)}
+        assert len(digests) == 2
+
+
+async def test_a_playbook_changed_after_the_decision_is_not_run(kafka: Kafka, tmp_path: Path) -> None:
+    """What is run is what was decided on: other bytes are a denial, until the changed rules are decided on anew."""
+    async with fleet(kafka, tmp_path) as one:
+        runner = FakeRunner()
+        async with one.engine(runner=runner):
+            await one.wait_for("engine.started")
+            await until(one.tags, lambda tags: tags == ["engine.started"], 10)
+            one.change_playbook()
+            await one.fail()
+            records = await one.wait_for("run.finished")
+        decisions = [record for record in records if isinstance(record, DecisionMade)]
+        assert [decision.reason for decision in decisions] == ["playbook_changed", "all_gates_passed"]
+        assert decisions[0].playbook_digest != decisions[1].playbook_digest
+        assert len(runner.played) == 1
 
 
 async def test_a_state_folder_has_one_engine(kafka: Kafka, tmp_path: Path) -> None:
