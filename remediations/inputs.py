@@ -32,7 +32,7 @@ def misfit(spec: InputSpec, value: object) -> str:
     if fits is None:
         return f"is declared as {spec.type}; only {', '.join(_FITS)} can be given from here"
     if not fits(value):
-        return f"has the value {value!r}, wanted {spec.type}"
+        return f"has the value {value!r}, wanted {'a scalar' if spec.type == 'raw' else spec.type}"
     if spec.choices is not None and value not in spec.choices:
         return f"has the value {value!r}, wanted one of {', '.join(map(str, spec.choices))}"
     return ""

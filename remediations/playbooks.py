@@ -71,7 +71,7 @@ class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputSpec(msgspec.Struct, frozen=True):
-    """One input as a role's `meta/argument_specs.yml` declares it: `type` in Ansible's words, `secret` is its no_log."""
+    """One input as a role's `meta/argument_specs.yml` declares it; `type` in Ansible's words, `secret`: no_log."""
 
     type: str = "str"
     required: bool = False

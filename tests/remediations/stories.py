@@ -135,6 +135,10 @@ class Log:
     def run(self, incident: Incident, action: str = "a1", claim: str = CLAIM, limits: ClaimLimits = LIMITS) -> None:
         """Decide, claim, start and finish an action."""
         self.start(incident, action, claim, limits)
+        self.run_ends(incident, action, claim)
+
+    def run_ends(self, incident: Incident, action: str = "a1", claim: str = CLAIM) -> None:
+        """Finish a started action."""
         self.append(finished(incident, action, claim))
 
     def start(self, incident: Incident, action: str = "a1", claim: str = CLAIM, limits: ClaimLimits = LIMITS) -> None:
