@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
-QUANTILE = 0.985  # scores above it are the tail; quality figures are flat from .98 to .99
+QUANTILE = 0.985  # scores above it are the tail
 AT_QUANTILE = -math.log10(1.0 - QUANTILE)
 DECADE = 1.0 / math.log(10.0)
 SCORE_MAXIMUM = 10.0  # one series says at most 1e-10

@@ -12,8 +12,8 @@ class DetectorSettings(msgspec.Struct, frozen=True):
 
     threshold: float = 3.0
     """A row votes for an alarm from this host score on."""
-    clear_threshold: float = 1.5
-    """A row votes for the end of an alarm below this host score."""
+    clear_ratio: float = 0.5
+    """A row votes for the end of an alarm below this part of the threshold."""
     vote_seconds: float = 5.0
     """The latest rows of this long decide together ..."""
     vote_rows_minimum: int = 3
@@ -42,3 +42,8 @@ class DetectorSettings(msgspec.Struct, frozen=True):
     """Longer host and series names are refused and counted."""
     detectors: tuple[str, ...] = ("level", "recent")
     """Detectors that watch each series: names of rows of `detectors.table.DETECTORS`."""
+
+    @property
+    def clear_threshold(self) -> float:
+        """A row votes for the end of an alarm below this host score."""
+        return self.clear_ratio * self.threshold

@@ -58,7 +58,7 @@ def test_batches_do_not_matter(cuts: list[int]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(places, st.data())
 def test_save_restore_and_replay_change_nothing(cut: int, data: st.DataObject) -> None:
-    """Rows saved at different ages and restored, then everything since the oldest of them replayed: as in a clean run."""
+    """Rows saved at different ages and restored, then all since the oldest of them replayed: as in a clean run."""
     first, rows = Shard(0, SETTINGS), []
     signals = first.apply(RECORDS[:cut])
     for row in range(first.rows):
