@@ -18,12 +18,12 @@ from console.demo.fleet import HOSTS
 from console.demo.interruption import Interruptions
 from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM, SETTINGS
 from console.demo.stage import Stage
-from console.demo.story import Story, Tone
+from console.demo.story import Decided, Story, Tone
 from console.demo.verdict import Fault, Summary, judge, refusal
 from console.demo.view import draw_summary, view_for
 from console.queries import SHORT_ID_CHARACTERS
 from console.rendering import plain
-from console.sentences import because
+from console.sentences import because, conclusion
 from detectors.signals import HostState
 from stream.errors import StreamError
 
@@ -218,8 +218,14 @@ def _repairing(story: Story, fault: Fault) -> str:
     if incident is None:
         return "waiting for an incident"
     if incident.run is None:
-        return "waiting for a decision to act" if incident.decision is None else "waiting for the playbook"
+        return f"waiting for the playbook; {_conclusion(incident.decision)}"
     return "the playbook runs" if incident.run.status is None else "waiting for new data to verify the repair"
+
+
+def _conclusion(decided: Decided | None) -> str:
+    if decided is None:
+        return "no decision yet"
+    return f"{conclusion(decided.record)}: {because(decided.record.reason)}"
 
 
 def _is_over(story: Story, fault: Fault) -> bool:

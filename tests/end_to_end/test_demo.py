@@ -1,10 +1,12 @@
 """The demo as a user runs it: it proves what it promises, and Ctrl-C at any moment leaves nothing behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -26,11 +28,12 @@ class Demo:
 
     def __init__(self, root: Path, *options: str) -> None:
         self.folder = root / "demo"
-        self.outside = [root / name for name in ("home", "temporary", "work")]
-        for each in self.outside:
-            each.mkdir()
+        home, work = root / "home", root / "work"
+        home.mkdir()
+        work.mkdir()
+        temporary = Path(tempfile.mkdtemp(prefix="tg-", dir="/tmp"))  # ansible's sockets want a short path
+        self.outside = [home, work, temporary]
         self.mark = uuid.uuid4().hex
-        home, temporary, work = self.outside
         program = Path(sysconfig.get_path("scripts")) / "tidegate"
         environment = os.environ | {
             MARK: self.mark,
@@ -93,6 +96,10 @@ class Demo:
         if self.process.stdout is not None:
             self.process.stdout.close()
 
+    def remove(self) -> None:
+        """Remove the temporary folder, which is not pytest's."""
+        shutil.rmtree(self.outside[-1])
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
@@ -116,6 +123,7 @@ def test_the_demo_proves_what_it_promises(tmp_path: Path) -> None:
         assert words in said
     assert demo.leftovers() == []
     assert demo.files_outside() == []
+    demo.remove()
 
 
 MOMENTS = [
@@ -146,3 +154,4 @@ def test_ctrl_c_leaves_no_process_and_no_file_outside(tmp_path: Path, words: str
     assert str(demo.folder) in said
     assert demo.leftovers() == []
     assert demo.files_outside() == []
+    demo.remove()
