@@ -20,6 +20,7 @@ from remediations.runner.requests import INPUT, RESERVED_INPUTS
 
 SIDECAR_SUFFIX = ".meta.yml"
 SUFFIXES = (".yml", ".yaml")
+TEXT_TYPES = frozenset({"str", "path", "raw"})
 GIVEN_BY_RUNNER = "tidegate_"
 LEFT_OUT = frozenset({"__pycache__", "examples"})  # with hidden files: nothing of them reaches a run
 
@@ -68,8 +69,8 @@ def _playbook(root: Path, name: str, file: Path, sidecar_file: Path, shared: Map
         problem = check_input_name(given, specs)
         if not problem and isinstance(source, FromConstant):
             problem = misfit(specs[given], source.value)
-        if not problem and isinstance(source, FromIncident):
-            problem = misfit(specs[given], "text")
+        if not problem and isinstance(source, FromIncident) and specs[given].type not in TEXT_TYPES:
+            problem = f"takes text from the incident, wanted {specs[given].type}"
         if problem:
             raise PlaybookError(sidecar_file, f"inputs.{given}", problem)
     own = {each.name: _content(root, each) for each in (file, sidecar_file)}

@@ -391,3 +391,42 @@ def test_what_recovery_needs_is_told() -> None:
     assert 9 == log.ledger.state.signal_offset
     assert log.ledger.is_handled("web-1-1")
     assert not log.ledger.is_handled("web-1-2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({}, "", id="within all limits"),
+        pytest.param({"starts_maximum": 2}, "", id="one start under the rate"),
+        pytest.param({"starts_maximum": 1}, "rate_exceeded", id="at the rate"),
+        pytest.param({"starts_maximum": 0}, "rate_exceeded", id="rate 0"),
+        pytest.param({"group_concurrency_maximum": 2}, "", id="one run under the group's bound"),
+        pytest.param({"group_concurrency_maximum": 1}, "group_busy", id="at the group's bound"),
+        pytest.param({"group_concurrency_maximum": 1, "groups": ("db",)}, "", id="another group"),
+        pytest.param({"groups": ()}, "no_group", id="no group at all"),
+        pytest.param({"attempts_maximum": 0}, "attempts_exhausted", id="no attempt allowed"),
+        pytest.param({"starts_window_seconds": 604_801.0}, "window_too_long", id="a window longer than memory"),
+    ],
+)
+def test_a_claim_is_held_to_the_limits_it_carries(changes: dict[str, object], reason: str) -> None:
+    """While another host of the group is being repaired, the claim's own limits say whether this one may be."""
+    log = Log()
+    log.start(log.open("web-2"), "a0", "c0", FREE)
+    incident = log.open()
+    log.append(decided(incident))
+    limits = msgspec.structs.replace(FREE, **changes)
+    assert Ruling(valid=reason == "", reason=reason) == log.append(claimed(incident, limits=limits))
+
+
+def test_a_claim_for_a_host_that_recovered_meanwhile_is_ignored() -> None:
+    """Between decision and claim the signal cleared: there is nothing to repair any more."""
+    log, incident, _ = told("decide")
+    log.append(updated(incident, "s2", SignalState.CLEARED, raised_id="web-1-1"))
+    assert Ruling(valid=False, reason="recovered") == log.append(claimed(incident))
+
+
+def test_a_run_that_is_not_judged_yet_blocks_the_next_claim() -> None:
+    """Whether a further attempt is wanted is known only when the last one was judged."""
+    log, incident, _ = told("decide", "claim", "start", "finish")
+    log.append(decided(incident, "a2", 2))
+    assert Ruling(valid=False, reason="verification_pending") == log.append(claimed(incident, "a2", limits=FREE))
