@@ -17,6 +17,8 @@ from remediations.errors import DocumentError
 
 BYTES_MAXIMUM = 1_048_576
 _MERGE = "tag:yaml.org,2002:merge"
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_SHOWN = 80
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])")
 _ANY_KEY = "[...]"
 _WORDS = {
@@ -79,10 +81,19 @@ class _PlainLoader(yaml.SafeLoader):
         """Read a date as the text that it is."""
         return str(node.value)
 
+    def construct_decimal(self, node: yaml.ScalarNode) -> int:
+        """Read a whole number as it is written: YAML would take 010 for 8, and 1:30 for 90."""
+        if _DECIMAL.fullmatch(node.value) is None:
+            problem = (
+                f"{shortened(node.value)} is no plain number of at most 18 digits: write it so, or put it in quotes"
+            )
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return int(node.value)
+
     def construct_finite(self, node: yaml.ScalarNode) -> float:
         """Read a number; infinity and NaN make no limit."""
         value = self.construct_yaml_float(node)
-        if not math.isfinite(value):
+        if not math.isfinite(value) or ":" in node.value:
             raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no finite number", node.start_mark)
         return value
 
@@ -97,6 +108,9 @@ class _AliasLoader(_PlainLoader):
 for _loader in (_PlainLoader, _AliasLoader):
     _loader.add_constructor("tag:yaml.org,2002:float", _PlainLoader.construct_finite)
     _loader.add_constructor("tag:yaml.org,2002:timestamp", _PlainLoader.construct_text)
+_PlainLoader.add_constructor(
+    "tag:yaml.org,2002:int", _PlainLoader.construct_decimal
+)  # last: Ansible's own files may say 0644
 
 
 def _check_keys(loader: yaml.SafeLoader, node: yaml.MappingNode) -> None:
@@ -177,8 +191,14 @@ def _explained(problem: str, value: object, wanted: tuple[str, ...]) -> str:
         return f"lacks the key {named[1]}"
     if problem.startswith("Expected"):
         text = problem.removeprefix("Expected ").partition(", got")[0].replace("`", "")
-        return f"is {value!r}, wanted {_WORDS.get(text, text)}"
-    return f"is {value!r}, wanted one of {', '.join(wanted)}" if wanted else f"is {value!r}: {problem}"
+        return f"is {shortened(value)}, wanted {_WORDS.get(text, text)}"
+    return f"is {shortened(value)}, wanted {'one of ' + ', '.join(wanted) if wanted else problem}"
+
+
+def shortened(value: object) -> str:
+    """A value as text for a message, cut when it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _wanted(kind: type, steps: _Steps) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from remediations.documents import shortened
 from remediations.playbooks import FromConstant, FromIncident, FromInventory, IncidentField, InputSpec, Playbook
 from remediations.policies import Scalar
 from remediations.runs import Target
@@ -32,9 +33,9 @@ def misfit(spec: InputSpec, value: object) -> str:
     if fits is None:
         return f"is declared as {spec.type}; only {', '.join(_FITS)} can be given from here"
     if not fits(value):
-        return f"has the value {value!r}, wanted {'a scalar' if spec.type == 'raw' else spec.type}"
+        return f"has the value {shortened(value)}, wanted {'a scalar' if spec.type == 'raw' else spec.type}"
     if spec.choices is not None and value not in spec.choices:
-        return f"has the value {value!r}, wanted one of {', '.join(map(str, spec.choices))}"
+        return f"has the value {shortened(value)}, wanted one of {', '.join(map(str, spec.choices))}"
     return ""
 
 

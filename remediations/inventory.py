@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from remediations.documents import read_yaml
+from remediations.documents import read_yaml, shortened
 from remediations.errors import InventoryError
 from remediations.runs import Target
 
@@ -133,7 +133,9 @@ class _Tree:
 
     def _refuse_templates(self, value: object, path: str) -> None:
         if isinstance(value, str) and _TEMPLATE.search(value):
-            raise InventoryError(self.file, path, f"is {value!r}: templates are not read here, write the value out")
+            raise InventoryError(
+                self.file, path, f"is {shortened(value)}: templates are not read here, write the value out"
+            )
         inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for key, each in inner:
             self._refuse_templates(key, path)
@@ -161,5 +163,5 @@ def _mapping(file: Path, path: str, data: object) -> Mapping[str, object]:
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise InventoryError(file, path, f"is {data!r}, wanted a mapping")
+        raise InventoryError(file, path, f"is {shortened(data)}, wanted a mapping")
     return data

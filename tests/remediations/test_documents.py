@@ -97,6 +97,27 @@ def refusal(folder: Path, text: str | bytes, kind: type) -> str:
             id="not a number",
         ),
         pytest.param(
+            "version: 1\nlimits: {starts_maximum: 010}",
+            "line 2, column 26: '010' is no plain number of at most 18 digits: write it so, or put it in quotes",
+            id="an octal number",
+        ),
+        pytest.param(
+            "version: 1\nlimits: {cooldown: 1:30}",
+            "line 2, column 20: '1:30' is no plain number of at most 18 digits: write it so, or put it in quotes",
+            id="a number to base 60",
+        ),
+        pytest.param(
+            f"version: 1\nlimits: {{starts_maximum: {'9' * 19}}}",
+            f"line 2, column 26: '{'9' * 19}' is no plain number of at most 18 digits: write it so,"
+            " or put it in quotes",
+            id="a number that no wire carries",
+        ),
+        pytest.param(
+            f"version: 1\nrules: {'x' * 500}",
+            f"rules: is '{'x' * 79}…, wanted a list",
+            id="a long value is cut",
+        ),
+        pytest.param(
             "version: 1\nlimits: {event_age_maximum_seconds: 5m}",
             "limits.event_age_maximum_seconds: is '5m', wanted float",
             id="a unit",
@@ -168,10 +189,10 @@ def test_all_errors_of_files_are_one_family() -> None:
 
 
 def test_aliases_and_merges_are_read_where_they_are_ansibles(tmp_path: Path) -> None:
-    """Files that Ansible reads may use anchors and merges, and what they merge may be overridden."""
+    """Files that Ansible reads may use anchors and merges, and octal modes; what they merge may be overridden."""
     file = tmp_path / "specs.yml"
-    file.write_text("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\n")
-    assert read_yaml(file, PlaybookError, aliases=True) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+    file.write_text("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 0644\n")
+    assert read_yaml(file, PlaybookError, aliases=True) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 0o644}}
 
 
 def test_a_good_policy_becomes_structs(tmp_path: Path) -> None:
