@@ -301,7 +301,7 @@ class AuditLog:
     async def _look_up(self, sent: Sent, error: KafkaError) -> None:
         """Find out what became of a send whose answer was lost. Never sends again: that could write it twice."""
         self.lookups += 1
-        self._log.warning("audit.append_unknown", event=sent.event_id, error=repr(error))
+        self._log.warning("audit.append_unknown", record=sent.event_id, error=repr(error))
         await self.drop_producer()
         await self.catch_up()
         if not sent.back.done():

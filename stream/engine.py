@@ -128,7 +128,7 @@ async def finish(context: EngineContext, grace_seconds: float) -> None:
     for run in runs:
         run.cancel()
     await asyncio.gather(*runs, return_exceptions=True)
-    with suppress(TimeoutError):  # with Kafka away the next start writes it
+    with suppress(TimeoutError, AppendLostError):  # with Kafka away the next start writes it
         async with asyncio.timeout(LAST_WORD_SECONDS):
             for action in context.ledger.unfinished():
                 if action.claim is not None and action.claim.engine == context.engine:
@@ -200,5 +200,7 @@ def sole_engine(folder: EngineFolder) -> Iterator[str]:
                 f"state folder {folder.root} is in use by another engine; wanted one of its own"
             ) from error
         if not folder.identity.exists():
-            folder.identity.write_text(f"{socket.gethostname()}-{secrets.token_hex(4)}", encoding="utf-8")
+            whole = folder.identity.with_suffix(".new")
+            whole.write_text(f"{socket.gethostname()}-{secrets.token_hex(4)}", encoding="utf-8")
+            whole.replace(folder.identity)
         yield folder.identity.read_text(encoding="utf-8").strip()

@@ -14,6 +14,9 @@ from stream.errors import AuditError
 from stream.kafka import open_consumer
 from stream.settings import KafkaSettings
 
+NOTICE_BYTES_MAXIMUM = 500_000
+"""A signal becomes part of an audit record, which must fit into the audit topic: detect's own are far smaller."""
+
 
 class NoticeReader:
     """Reads signals and roster entries, from a position derived from the audit log; made by `open_notices`.
@@ -68,12 +71,16 @@ class NoticeReader:
 
     def _decode(self, message: ConsumerRecord) -> tuple[int, Notice] | None:
         self.next_offset = message.offset + 1
-        try:
-            return message.offset, self._decoder.decode(message.value or b"")
-        except msgspec.DecodeError as error:
-            self.damaged += 1
-            self._log.error("notice.damaged", offset=message.offset, reason=str(error))
-            return None
+        value = message.value or b""
+        problem = f"has {len(value)} bytes, wanted at most {NOTICE_BYTES_MAXIMUM}"
+        if len(value) <= NOTICE_BYTES_MAXIMUM:
+            try:
+                return message.offset, self._decoder.decode(value)
+            except msgspec.DecodeError as error:
+                problem = str(error)
+        self.damaged += 1
+        self._log.error("notice.damaged", offset=message.offset, reason=problem)
+        return None
 
 
 @asynccontextmanager

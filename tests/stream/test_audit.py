@@ -15,7 +15,7 @@ from remediations.records import EngineStarted, Entry, IncidentClosed, Record, S
 from stream.audit import AuditLog, open_log, open_reader, read_head, verify_log
 from stream.broker import EmbeddedBroker
 from stream.cloudevents import KNOWN_TYPES, decode
-from stream.errors import AuditError
+from stream.errors import AppendLostError, AuditError
 from stream.kafka import open_admin, open_producer
 from stream.settings import KafkaSettings, Settings
 from stream.topics import ensure_topics, tidegate_topics
@@ -208,6 +208,18 @@ async def test_verification_finds_what_was_tampered_with(
     assert found == (report.fault.kind if report.fault else None)
     whole = await verify_log(true.kafka, true.topics.audit, checkpoints=[head])
     assert (head, 12, None) == (whole.head, whole.records, whole.fault)
+
+
+async def test_an_append_that_fails_is_looked_up_and_told(kafka: Kafka, tmp_path: Path) -> None:
+    """A record that Kafka does not take is looked for in the log, reported as lost, and the log goes on after it."""
+    settings = await audit_topic(kafka)
+    async with opened(settings, tmp_path) as log:
+        await append_all(log, 2)
+        with pytest.raises(AppendLostError, match="MessageSizeTooLarge"):
+            await log.append(msgspec.structs.replace(closed(1), reason="x" * 3_000_000), NOW)
+        assert log.lookups == 1
+        entry = await log.append(closed(2), NOW)
+        assert entry.offset == 2
 
 
 async def test_a_log_whose_beginning_was_deleted_is_refused(kafka: Kafka, tmp_path: Path) -> None:
