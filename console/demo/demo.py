@@ -112,7 +112,6 @@ def run(folder: Path, *, keep: bool = False, seed: int = 0, console: Console | N
         with Interruptions() as interruptions:
             return _perform(folder, seed, console, interruptions, keep=keep)
     except KeyboardInterrupt:
-        console.print(plain("Interrupted."))
         return INTERRUPTED
 
 
@@ -125,6 +124,9 @@ def _perform(folder: Path, seed: int, console: Console, interruptions: Interrupt
         _tell(folder, summary, console, keep=keep)
         if keep:
             _hold(stage, console)
+    except KeyboardInterrupt:
+        console.print(plain("Interrupted: stopping everything."))
+        raise
     except (DemoError, StreamError) as error:
         for line in str(error).splitlines():
             console.print(plain(line, "red"), soft_wrap=True)

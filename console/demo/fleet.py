@@ -176,16 +176,11 @@ class Fleet:
                 raise FleetError(f"services {', '.join(waiting)} did not start: see the logs in {self.plan.folder}")
             time.sleep(POLL_SECONDS)
 
-    def ask_to_stop(self) -> None:
-        """Ask every service to stop and return at once."""
-        if self._process is not None:
-            self._process.terminate()
-
     def stop(self) -> None:
         """Stop every service and supervisord; does nothing when they are not running."""
         if self._process is None:
             return
-        self.ask_to_stop()
+        self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -179,8 +179,6 @@ class Stage:
     def close(self) -> None:
         """Stop everything that was started, in the opposite order, and wait until it is gone."""
         started = psutil.Process().children(recursive=True)
-        if self._fleet is not None:
-            self._fleet.ask_to_stop()  # it takes some seconds: the others stop meanwhile
         try:
             self._closing.close()
         finally:
