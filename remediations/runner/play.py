@@ -37,11 +37,11 @@ class Recorder:
             # To go on is safe: without the statistics, should it be those, the run counts as unknown.
             sys.stderr.write(f"event {event.get('event')!r} left out: {error}\n")
             return False
-        self._write(decoded.stdout)
         task = self._fold.take(decoded)
         self._events_left -= 1
         if task is not None and self._events_left > 0:
             self._send(Line(task=task))
+        self._write(decoded.stdout)  # last: on a full disk it fails, and ansible-runner passes over that
         return self._events_left > 0
 
     def finish(self, rc: int | None) -> None:
@@ -71,7 +71,7 @@ def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
     def end_everything(_number: int, _frame: object) -> None:
         """The run process died: nothing may outlive it."""
         end_descendants(KILL_SECONDS)
-        clear(orders)
+        clear(Path(orders.folder), os.environ["TMPDIR"])
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end_everything)

@@ -25,7 +25,7 @@ from remediations.runner.outcome import Ending, conclude
 from remediations.runner.play import play
 from remediations.runner.tree import adopt_orphans, end_descendants
 from remediations.runner.wire import Line, Orders, Summary, encode_line, read_line, read_orders
-from remediations.runner.workplace import clear, record
+from remediations.runner.workplace import clear, record, scratch_environment
 
 CANCELING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_SECONDS = 10.0
@@ -38,14 +38,17 @@ def main() -> int:
     with suppress(PermissionError):  # a process that leads its group already has a session of its own
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
     os.environ.clear()
-    os.environ.update(orders.environment)
+    os.environ.update(orders.environment | scratch_environment())
     adopt_orphans()
     watch = Watch(orders)
     ending = watch.until_the_end()
     alive = end_descendants(KILL_SECONDS)
     result = conclude(orders, ending, watch.summary, alive)
-    clear(orders)
-    record(Path(orders.folder), result)
+    clear(Path(orders.folder), os.environ["TMPDIR"])
+    try:
+        record(Path(orders.folder), result)
+    except OSError as error:
+        sys.stderr.write(f"the result could not be recorded: {error}\n")  # the engine can still be told
     return watch.report(encode_line(Line(result=result)))
 
 

@@ -7,7 +7,7 @@
     artifacts/<action id>/             stdout, job_events/, rc, status
     result.json                        the end of the run, as it was reported
 
-Temporary files are in a folder of their own, also removed at the end: `environment["TMPDIR"]`.
+Temporary files are in a folder of the system's temporary files, made by the run process and removed at its end.
 """
 
 import shutil
@@ -63,9 +63,9 @@ def check_room(settings: RunnerSettings) -> None:
     free = shutil.disk_usage(settings.folder).free
     if free < settings.free_bytes_minimum:
         raise RunRefusedError("free space of the run folder", free, f"at least {settings.free_bytes_minimum} bytes")
-    temporary = tempfile.gettempdir()
+    temporary = settings.environment.get("TMPDIR", "")
     if len(temporary.encode()) > TEMPORARY_LENGTH_MAXIMUM:
-        raise RunRefusedError("TMPDIR", temporary, f"a path of at most {TEMPORARY_LENGTH_MAXIMUM} bytes")
+        raise RunRefusedError("environment.TMPDIR", temporary, f"a path of at most {TEMPORARY_LENGTH_MAXIMUM} bytes")
 
 
 def new_folder(action: Path, playbook: str) -> Path:
@@ -104,7 +104,6 @@ def extra_variables(request: RunRequest) -> object:
 
 def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     """Everything that a run sees of the environment. Fixed values win over `ansible.cfg` of the playbook folder."""
-    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
     playbooks = Path(settings.playbooks)
     own_configuration = playbooks / "ansible.cfg"
     return {
@@ -113,11 +112,7 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
         "HOME": settings.home,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
-        "TMPDIR": str(scratch),
         "ANSIBLE_CONFIG": str(own_configuration if own_configuration.is_file() else folder / "ansible.cfg"),
-        "ANSIBLE_HOME": str(scratch / "ansible"),
-        "ANSIBLE_LOCAL_TEMP": str(scratch),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(scratch),
         "ANSIBLE_ROLES_PATH": str(playbooks / "roles"),
         "ANSIBLE_COLLECTIONS_PATH": settings.collections or str(playbooks / "collections"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
@@ -134,6 +129,17 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     }
 
 
+def scratch_environment() -> dict[str, str]:
+    """Make the folder for temporary files; the run process does so when it starts, and removes it when it ends."""
+    scratch = tempfile.mkdtemp(prefix=SCRATCH_PREFIX)
+    return {
+        "TMPDIR": scratch,
+        "ANSIBLE_HOME": f"{scratch}/ansible",
+        "ANSIBLE_LOCAL_TEMP": scratch,
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": scratch,
+    }
+
+
 def write(path: Path, value: object) -> None:
     """Write JSON that only its owner can read."""
     path.touch(mode=0o600)
@@ -142,19 +148,13 @@ def write(path: Path, value: object) -> None:
 
 def discard(prepared: PreparedRun) -> None:
     """Remove all that was written for a run that will not be started."""
-    remove(Path(prepared.cwd), Path(prepared.environment["TMPDIR"]))
+    shutil.rmtree(prepared.cwd, ignore_errors=True)
 
 
-def clear(orders: Orders) -> None:
+def clear(folder: Path, scratch: str) -> None:
     """Remove what may hold secrets; what the run said and how it ended stays."""
-    folder = Path(orders.folder)
-    remove(Path(orders.environment["TMPDIR"]), *(folder / name for name in SECRETS))
-
-
-def remove(*folders: Path) -> None:
-    """Remove folders, also those that are gone already."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    for path in (Path(scratch), *(folder / name for name in SECRETS)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def record(folder: Path, result: RunResult) -> None:
