@@ -122,7 +122,7 @@ class Watch:
         for key, _ in selector.select(left):
             ending: Ending | None = key.data()
             if ending is not None:
-                return ending
+                return Ending.CANCELED if self._canceled else ending
         return None
 
     def _watch_stdout(self, selector: selectors.BaseSelector) -> None:

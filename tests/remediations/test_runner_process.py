@@ -110,10 +110,12 @@ def test_deadline_ends_everything(hanging: Hanging) -> None:
 
 
 def test_cancel_ends_everything(hanging: Hanging) -> None:
-    """SIGTERM cancels: the report comes after the last process is gone."""
+    """SIGTERM cancels, also if stdin is closed with it: the report comes after the last process is gone."""
     with hanging.stage.started(hanging.request()) as process:
         wait_until(hanging.hangs, 20)
+        assert process.stdin is not None
         process.terminate()
+        process.stdin.close()
         played = read(process)
         assert processes_with(hanging.token) == []
     assert (played.result.status, played.result.rc) == (RunStatus.CANCELED, None)
