@@ -63,9 +63,12 @@ class Outbox:
         lanes: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
             lanes[self._lane_of(message, partitions)].append(message)
-        async with asyncio.TaskGroup() as group:
-            for partition, lane in lanes.items():
-                group.create_task(self._publish_lane(topic, partition, lane))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for partition, lane in lanes.items():
+                    group.create_task(self._publish_lane(topic, partition, lane))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
 
     async def _partition_count(self, topic: str) -> int:
         known = self._partitions.get(topic)
