@@ -101,7 +101,7 @@ class Watch:
             while True:
                 ending = self._step(selector)
                 if ending is not None:
-                    return ending
+                    return Ending.CANCELED if self._canceled else ending
 
     def report(self, line: bytes) -> int:
         """Give the engine the result; 1 if it is gone."""
@@ -122,7 +122,7 @@ class Watch:
         for key, _ in selector.select(left):
             ending: Ending | None = key.data()
             if ending is not None:
-                return Ending.CANCELED if self._canceled else ending
+                return ending
         return None
 
     def _watch_stdout(self, selector: selectors.BaseSelector) -> None:

@@ -76,7 +76,10 @@ class Stage:
             yield process
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
     def play(self, request: RunRequest, environment: dict[str, str] | None = None) -> Played:
         """Run to the end."""
