@@ -1,4 +1,4 @@
-"""The detect role: a Faust app with two agents, ingest and detect, on the batch transport.
+"""The detect role: two agents of one Faust app (stream/workers.py), on the batch transport.
 
     metrics, logs ─► INGEST steps (stream/ingest.py) ─► samples topic
     samples       ─► DETECT steps (here)             ─► signals topic, state topic

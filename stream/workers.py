@@ -210,21 +210,25 @@ async def run_worker(
     more. Raises TopicError or UnreachableError if it cannot begin.
     """
     metrics = metrics or DetectMetrics(CollectorRegistry())
-    async with detect_worker(settings, metrics, make_shard) as worker:
-        with tempfile.TemporaryDirectory(prefix="tidegate-faust-") as folder:
-            app = worker.new_app(Path(folder))
-            await app.start()
-            tasks = [
-                supervised("save", worker.shards.save_forever()),
-                supervised("tick", worker.tick_forever(app)),
-                *(supervised(f"companion {number}", run(worker)) for number, run in enumerate(companions)),
-            ]
-            await app.wait(stop.wait())
-            if app.crash_reason is not None:
-                fail_stop(f"Faust crashed: {app.crash_reason!r}")
-            with stop_deadline():
-                await app.stop()
-                await cancelled(tasks)
+    with stop_deadline(stop):
+        async with detect_worker(settings, metrics, make_shard) as worker:
+            with tempfile.TemporaryDirectory(prefix="tidegate-faust-") as folder:
+                await run_app(worker, worker.new_app(Path(folder)), stop, companions)
+
+
+async def run_app(worker: DetectWorker, app: DetectApp, stop: asyncio.Event, companions: Sequence[Companion]) -> None:
+    """Run the agents, and all that runs beside them, until `stop` is set."""
+    await app.start()
+    tasks = [
+        supervised("save", worker.shards.save_forever()),
+        supervised("tick", worker.tick_forever(app)),
+        *(supervised(f"companion {number}", run(worker)) for number, run in enumerate(companions)),
+    ]
+    await app.wait(stop.wait())
+    if app.crash_reason is not None:
+        fail_stop(f"Faust crashed: {app.crash_reason!r}")
+    await app.stop()
+    await cancelled(tasks)
 
 
 def supervised(name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
@@ -247,12 +251,18 @@ async def cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 @contextlib.contextmanager
-def stop_deadline() -> Iterator[None]:
-    """End the process if the block takes too long: a stop can hang in a join, or in a Kafka that is away."""
+def stop_deadline(stop: asyncio.Event) -> Iterator[None]:
+    """End the process if the block goes on too long after `stop`: it can hang in a join, or in a Kafka that is away."""
     timer = threading.Timer(STOP_SECONDS, os._exit, (FAIL_STOP_STATUS,))
     timer.daemon = True
-    timer.start()
+
+    async def arm() -> None:
+        await stop.wait()
+        timer.start()
+
+    arming = asyncio.create_task(arm())
     try:
         yield
     finally:
+        arming.cancel()
         timer.cancel()

@@ -131,6 +131,24 @@ async def send(kafka: KafkaSettings, topic: str, messages: list[Message]) -> Non
         await producer.stop()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_stop_is_over_in_time_though_kafka_is_away(
+    private_broker: Callable[[], EmbeddedBroker], tmp_path: Path
+) -> None:
+    """A worker that cannot save or leave the group ends within 30 s; nothing is lost, for nothing was committed."""
+    broker = await asyncio.to_thread(private_broker)
+    settings = storm_settings(Kafka(broker.bootstrap_servers))
+    fleet = Fleet(tmp_path, settings, "counting")
+    try:
+        fleet.start("w0")
+        await fleet.wait_ready("w0")
+        await asyncio.to_thread(broker.stop)
+        assert (await fleet.stop("w0"))["w0"] in {0, 70}
+    finally:
+        fleet.close()
+
+
 @pytest.mark.timeout(60)
 async def test_a_topic_made_anew_ends_the_worker_with_a_reason(kafka: Kafka, tmp_path: Path) -> None:
     """Offsets beyond the end would make it ignore all new records in silence: it stops with status 70 and says why."""
