@@ -1,0 +1,68 @@
+"""When does a score raise an alarm, and when does the alarm clear?"""
+
+import math
+from typing import Final
+
+from detectors.memory.compiled import part
+from detectors.memory.layout import ALARM_SIZE, CALM, IS_RAISED, PEAKS, RECENT, Floats
+
+THRESHOLD: Final = 2.0  # shipped
+CLEAR: Final = 1.0  # a score below it is calm
+CALM_ROWS: Final = 5.0  # so many calm rows in a row clear
+GAIN: Final = 1.2  # a new peak must be so much higher than the recent one, which halves in ...
+HALF_ROWS: Final = 100.0
+HALF_SECONDS: Final = 28_800.0  # ... so many rows or seconds, the sooner
+# A score must be above the RANK-th highest peak of the series' own history; peaks halve in ...
+LONG_ROWS: Final = 2000.0
+LONG_SECONDS: Final = 604_800.0
+PEAK_LEAST: Final = 1.0  # lower scores are no peaks
+
+NONE, RAISED, RENEWED, CLEARED = 0.0, 1.0, 2.0, 3.0
+
+
+@part
+def fade(floats: Floats, weight: float, gap: float) -> None:
+    """Let the peaks fade by one row that came `gap` seconds after the last."""
+    floats[RECENT] *= math.exp2(-max(weight / HALF_ROWS, gap / HALF_SECONDS))
+    slow = math.exp2(-max(weight / LONG_ROWS, gap / LONG_SECONDS))
+    for i in range(PEAKS, ALARM_SIZE):
+        floats[i] *= slow
+
+
+@part
+def record_peak(floats: Floats, score: float) -> None:
+    """Keep the highest peaks, highest first."""
+    for i in range(PEAKS, ALARM_SIZE):
+        if floats[i] < score:
+            for j in range(ALARM_SIZE - 1, i, -1):
+                floats[j] = floats[j - 1]
+            floats[i] = score
+            return
+
+
+@part
+def is_new(floats: Floats, score: float) -> bool:
+    """Whether this score says more than the series has said before, recently and in its own history; learns it."""
+    new = score > GAIN * float(floats[RECENT])
+    if new:
+        new = score > floats[ALARM_SIZE - 1]
+        if score > PEAK_LEAST:
+            record_peak(floats, score)
+    floats[RECENT] = max(float(floats[RECENT]), score)
+    return new
+
+
+@part
+def turn(floats: Floats, score: float, weight: float, gap: float) -> float:
+    """What happens at a row with this score: one of NONE, RAISED, RENEWED (higher, while raised) and CLEARED."""
+    fade(floats, weight, gap)
+    new = is_new(floats, score)
+    floats[CALM] = min(floats[CALM] + 1.0, CALM_ROWS) if score < CLEAR else 0.0
+    if new and score >= THRESHOLD:
+        was_raised = floats[IS_RAISED] > 0.0
+        floats[IS_RAISED] = 1.0
+        return RENEWED if was_raised else RAISED
+    if floats[IS_RAISED] > 0.0 and floats[CALM] >= CALM_ROWS:
+        floats[IS_RAISED] = 0.0
+        return CLEARED
+    return NONE

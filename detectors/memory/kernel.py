@@ -1,0 +1,131 @@
+"""The compiled sequence: look, judge each view and learn it, combine, turn the alarm."""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from detectors.memory.alarm import turn
+from detectors.memory.combination import mean, power_mean
+from detectors.memory.compiled import SOURCES, entry, part
+from detectors.memory.layout import (
+    ALARM_SIZE,
+    LAST,
+    NEAREST,
+    RANKING,
+    REMEMBERED,
+    ROWS,
+    SCORE,
+    SEEN,
+    TAIL_SIZE,
+    TIME,
+    TURN,
+    VOTE,
+    Flags,
+    Floats,
+    Rows,
+    Shape,
+    Words,
+)
+from detectors.memory.remembered import nearest, place, remember, shuffled, thinned
+from detectors.memory.tail import QUIET, calibrate, probability
+from detectors.memory.views import MEAN_TERMS, VALUE_TERM, follow, look, relative, row_weight
+
+SETTLE: Final = 12.0  # rows before the first is remembered: the means settle
+WARM: Final = 20.0  # rows before distances are calibrated: the memories fill
+
+
+@part
+def judge(floats: Floats, shape: Shape, told: Floats, v: int, cal: float) -> int:
+    """Score view v, changing no state: fills in its vote and what is nearest, and returns where its number belongs."""
+    tail, memory = ALARM_SIZE + v * TAIL_SIZE, shape.memories + v * shape.values
+    y, count = told[v, SEEN], int(floats[tail + REMEMBERED])
+    at = place(floats, memory, count, y)
+    told[v, VOTE], told[v, NEAREST] = 0.0, y
+    if cal >= 0.0:
+        told[v, NEAREST] = nearest(floats, memory, count, y, at)
+        if cal >= QUIET:
+            reach = float(floats[memory + count - 1]) - float(floats[memory])
+            told[v, VOTE] = probability(floats, tail, abs(float(y) - float(told[v, NEAREST])), reach)
+    return at
+
+
+@part
+def learn(floats: Floats, shape: Shape, told: Floats, v: int, at: int, rows: float, weight: float) -> None:
+    """Learn view v: its calibration, and its number if that surprised or belongs to the sample of the past."""
+    tail, memory, cal = ALARM_SIZE + v * TAIL_SIZE, shape.memories + v * shape.values, rows - SETTLE - WARM
+    bits = shuffled(shape.seed, int(rows) * len(shape.plus) + v)
+    y, keep = told[v, SEEN], True
+    if cal >= 0.0:
+        keep = calibrate(floats, tail, abs(float(y) - float(told[v, NEAREST])), weight, cal)
+    if keep or thinned(bits, weight, rows - SETTLE + 1.0):
+        count = int(floats[tail + REMEMBERED])
+        floats[tail + REMEMBERED] = remember(floats, memory, count, shape.values, y, at, bits)
+
+
+@part
+def step(
+    words: Words,
+    floats: Floats,
+    shape: Shape,
+    time: float,
+    value: float,
+    learns: bool,  # noqa: FBT001 compiled functions know no keyword-only arguments
+    terms: Words,
+    told: Floats,
+) -> tuple[float, float, float]:
+    """One finite sample of one row: score, then learn. Returns score, ranking and turn, and fills in `told`."""
+    weight, gap, rows = row_weight(words, time), max(time - words[TIME], 0.0), words[ROWS]
+    score, ranking = 0.0, 0.0
+    look(words, floats, shape, time, relative(words, value), weight, terms)
+    if rows >= SETTLE:
+        for v in range(len(shape.plus)):
+            told[v, SEEN] = terms[shape.plus[v]] - terms[shape.minus[v]]
+            at = judge(floats, shape, told, v, rows - SETTLE - WARM)
+            if learns:
+                learn(floats, shape, told, v, at, rows, weight)
+        score, ranking = power_mean(told), mean(told)
+    if learns:
+        follow(words, floats, shape, time, value, terms)
+    words[TIME], words[LAST] = max(time, words[TIME]) if rows > 0.0 else time, terms[VALUE_TERM]
+    return score, ranking, turn(floats, score, weight, gap)
+
+
+type _Apply = Callable[[Words, Floats, Shape, Rows, Words, Words, Flags, Words, Floats], None]
+
+
+def _compiled(sources: int) -> _Apply:
+    @entry
+    def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out, in the order of `_Apply`
+        words: Words,
+        floats: Floats,
+        shape: Shape,
+        rows: Rows,
+        times: Words,
+        values: Words,
+        learns: Flags,
+        results: Words,
+        told: Floats,
+    ) -> None:
+        _ = sources  # part of the key of numba's cache
+        terms = np.empty(MEAN_TERMS + len(shape.windows))
+        for i in range(len(rows)):
+            results[i] = 0.0
+            told[i] = 0.0
+            if math.isfinite(values[i]) and math.isfinite(times[i]):
+                row = rows[i]
+                outcome = step(
+                    words[row], floats[row, shape.skip :], shape, times[i], values[i], learns[i], terms, told[i]
+                )
+                results[i, SCORE], results[i, RANKING], results[i, TURN] = outcome
+
+    return apply
+
+
+apply: Final = _compiled(SOURCES)
+"""Samples in order, each of a row of state; `words` and `floats` are the same memory as 64- and 32-bit numbers.
+
+Fills in `results` (samples by RESULT_SIZE) and `told` (samples by views by TOLD_SIZE). A value or time that is not
+finite changes nothing and scores 0.
+"""

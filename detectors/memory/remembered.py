@@ -1,0 +1,74 @@
+"""A sorted memory of numbers."""
+
+from typing import Final
+
+import numpy as np
+
+from detectors.memory.compiled import part
+from detectors.memory.layout import Floats
+
+THIN: Final = 20.0  # one row in so many is remembered, whatever it is ...
+EARLY: Final = 50.0  # ... and nearly all of the first so many
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX2 = np.uint64(0x94D049BB133111EB)
+_LOW24 = np.uint64(0xFFFFFF)
+_S24, _S27, _S30, _S31, _S40 = (np.uint64(bits) for bits in (24, 27, 30, 31, 40))
+
+
+@part
+def shuffled(seed: int, count: int) -> np.uint64:
+    """64 random bits that depend on nothing but their arguments (SplitMix64): no generator is part of the state."""
+    z = np.uint64(seed) + np.uint64(count) * _GOLDEN
+    z = (z ^ (z >> _S30)) * _MIX1
+    z = (z ^ (z >> _S27)) * _MIX2
+    return np.uint64(z ^ (z >> _S31))
+
+
+@part
+def place(floats: Floats, start: int, count: int, y: np.float32) -> int:
+    """Where y belongs among the `count` sorted values from `start` on: the first place whose value is not less."""
+    low, high = start, start + count
+    while low < high:
+        middle = (low + high) >> 1
+        if floats[middle] < y:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@part
+def nearest(floats: Floats, start: int, count: int, y: np.float32, at: int) -> float:
+    """The remembered value nearest to y, which belongs at place `at`; count is at least 1."""
+    if at == start:
+        return float(floats[start])
+    if at == start + count:
+        return float(floats[at - 1])
+    return float(floats[at - 1] if y - floats[at - 1] <= floats[at] - y else floats[at])
+
+
+@part
+def thinned(bits: np.uint64, weight: float, age: float) -> bool:
+    """Whether a row that is nothing special is remembered all the same: a sample of the past."""
+    return float(bits >> _S40) / 16777216.0 < max(weight / THIN, EARLY / age)
+
+
+@part
+def remember(floats: Floats, start: int, count: int, room: int, y: np.float32, at: int, bits: np.uint64) -> int:
+    """Put y at its place; a memory without room forgets a random value for it. Returns how many are remembered now."""
+    if count < room:
+        for j in range(start + count, at, -1):
+            floats[j] = floats[j - 1]
+        floats[at] = y
+        return count + 1
+    forgotten = start + int(((bits & _LOW24) * np.uint64(count)) >> _S24)
+    if forgotten < at:
+        for j in range(forgotten, at - 1):
+            floats[j] = floats[j + 1]
+        floats[at - 1] = y
+    else:
+        for j in range(forgotten, at, -1):
+            floats[j] = floats[j - 1]
+        floats[at] = y
+    return count
