@@ -20,7 +20,7 @@ from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM, SETTINGS
 from console.demo.stage import Stage
 from console.demo.story import Decided, Story, Tone
 from console.demo.verdict import Fault, Summary, judge, refusal
-from console.demo.view import draw_summary, view_for
+from console.demo.view import PlainView, draw_summary, view_for
 from console.queries import SHORT_ID_CHARACTERS
 from console.rendering import plain
 from console.sentences import because, conclusion
@@ -165,13 +165,14 @@ def _play(stage: Stage) -> Summary:
 
 
 def _hold(stage: Stage, console: Console) -> None:
-    """Leave everything running until interrupted."""
+    """Leave everything running until interrupted; what happens meanwhile is told in lines."""
     for words in (
         f"Everything keeps running. Kafka: {stage.broker.bootstrap_servers}. Settings: {stage.config}",
         *(f"  {each.host}: {each.url}" for each in stage.fleet.plan.services),
         f"To stop it: Ctrl-C here, or kill {os.getpid()} from elsewhere.",
     ):
         console.print(plain(words), soft_wrap=True)
+    stage.show_on(PlainView(console, told=stage.story.told))
     try:
         while True:
             stage.rest(1.0)

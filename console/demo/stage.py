@@ -131,6 +131,10 @@ class Stage:
         self._note = words
         self._show()
 
+    def show_on(self, view: View) -> None:
+        """From here on show everything on this view."""
+        self._view, self._note = view, ""
+
     def wait(self, words: Callable[[Story], str], until: Callable[[Story], bool], seconds: float) -> Story:
         """Go on until the story fulfils `until`; `words` says what is waited for. ActError after `seconds`."""
         deadline = time.monotonic() + seconds

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -19,13 +20,15 @@ from console.rendering import STATES, TASKS, plain
 from console.sentences import ago, because, denial, number, utc
 from detectors.signals import HostStatus
 from remediations.records import GateResult, Verdict, VerificationOutcome
+from remediations.runs import TaskEvent, TaskOutcome
 
-LINES_SHOWN = 8
+LINES_LEAST, LINES_MOST = 3, 8
+TASKS_LEAST = 3
 EVIDENCE_SHOWN = 4
-BAR_WIDTH = 12
+BAR_WIDTH = 6
 BAR_SCORE = 12.0  # a score this high fills the bar
 NOTE_SECONDS = 10.0
-NARROW_COLUMNS = 110
+WIDE_COLUMNS, TALL_ROWS = 118, 48
 
 TONES = {
     Tone.ACT: "bold cyan",
@@ -80,7 +83,8 @@ class LiveView:
 
     def show(self, scene: Scene) -> None:
         """Draw the scene."""
-        self._live.update(draw(scene, self._live.console.width), refresh=True)
+        size = self._live.console.size
+        self._live.update(draw(scene, Space(size.width, size.height)), refresh=True)
 
     def __enter__(self) -> Self:
         """Take the terminal."""
@@ -95,11 +99,11 @@ class LiveView:
 
 
 class PlainView:
-    """Prints each new line of the story once, and what is waited for every ten seconds."""
+    """Prints each new line of the story once, from the one after `told`, and what is waited for every ten seconds."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, told: int = 0) -> None:
         self._console = console
-        self._told = 0
+        self._told = told
         self._noted = 0.0
 
     def show(self, scene: Scene) -> None:
@@ -125,19 +129,49 @@ class PlainView:
         self._console.print(plain(words), soft_wrap=True)
 
 
-def draw(scene: Scene, width: int) -> RenderableType:
-    """The whole picture for a terminal of `width` columns."""
+class Space(msgspec.Struct, frozen=True):
+    """A terminal's size in columns and rows, and what of the picture fits into it.
+
+    The picture needs 6 rows for the acts, about 15 for an incident without its tasks, 12 for the fleet.
+    """
+
+    width: int
+    height: int
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether fleet and incident fit side by side."""
+        return self.width >= WIDE_COLUMNS
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether the whole fleet fits above an incident."""
+        return self.height >= TALL_ROWS
+
+    @property
+    def lines(self) -> int:
+        """How many lines of the story fit."""
+        return max(LINES_LEAST, min(LINES_MOST, self.height - 32 - (0 if self.is_wide or not self.is_tall else 12)))
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks of a run fit, the newest."""
+        return max(TASKS_LEAST, self.height - 24 - self.lines - (0 if self.is_wide or not self.is_tall else 12))
+
+
+def draw(scene: Scene, space: Space) -> RenderableType:
+    """The whole picture."""
     incident = next(reversed(scene.story.incidents.values()), None)
-    fleet, story = _fleet(scene), _incident(incident, scene.now)
-    if width < NARROW_COLUMNS:
-        body: RenderableType = Group(fleet, story)
-    else:
-        grid = Table.grid(expand=True, padding=(0, 1))
-        grid.add_column(ratio=5)
-        grid.add_column(ratio=6)
-        grid.add_row(fleet, story)
-        body = grid
-    return Group(_header(scene), body, _lines(scene))
+    told = _incident(incident, scene.now, space.tasks)
+    lines = _lines(scene, space.lines)
+    if not space.is_wide:
+        fleet = _fleet(scene) if space.is_tall or incident is None else _fleet_line(scene)
+        return Group(_header(scene), fleet, told, lines)
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(ratio=1)
+    grid.add_column(ratio=1)
+    grid.add_row(_fleet(scene), told)
+    return Group(_header(scene), grid, lines)
 
 
 def draw_summary(summary: Summary) -> RenderableType:
@@ -181,18 +215,29 @@ def _seconds(value: float | None) -> str:
 
 
 def _header(scene: Scene) -> RenderableType:
-    acts = Text(" ").join(
-        Text(f"{'✓' if place < scene.current else '▶'} {act} ", style="green" if place < scene.current else "bold cyan")
-        for place, act in enumerate(scene.acts)
-        if place <= scene.current
-    )
+    shown = scene.acts[: scene.current + 1]
+    acts = Columns([_act(act, done=place < scene.current) for place, act in enumerate(shown)], padding=(0, 2))
     left = Text.assemble(("Tidegate demo  ", "bold"), (f"{scene.now - scene.began:5.0f} s", "cyan"))
     note = plain(scene.note, "italic")
     return Panel(Group(acts, note), title=left, title_align="left", border_style="blue")
 
 
+def _act(title: str, *, done: bool) -> Text:
+    return Text(f"{'✓' if done else '▶'} {title}", style="green" if done else "bold cyan")
+
+
+def _fleet_line(scene: Scene) -> RenderableType:
+    """The fleet where there is no room for a table: each host with the mark of its state."""
+    states = [(host, scene.story.hosts.get(host)) for host in scene.hosts]
+    words = [
+        plain(f"{STATES[it.state if it else None][0][0]} {host}", STATES[it.state if it else None][1])
+        for host, it in states
+    ]
+    return Panel(Text("  ").join(words), title="Fleet", border_style="blue")
+
+
 def _fleet(scene: Scene) -> RenderableType:
-    table = Table(expand=True, box=None, padding=(0, 1))
+    table = Table(expand=True, box=None, padding=(0, 1), pad_edge=False)
     for heading in ("host", "state", "score", "samples", "process"):
         table.add_column(heading, justify="right" if heading in {"samples", "process"} else "left", no_wrap=True)
     for host in scene.hosts:
@@ -212,7 +257,7 @@ def _bar(status: HostStatus | None) -> Text:
     return Text.assemble(("█" * filled, style), ("·" * (BAR_WIDTH - filled), "dim"), f" {status.score:4.1f}")
 
 
-def _incident(incident: IncidentTold | None, now: float) -> RenderableType:
+def _incident(incident: IncidentTold | None, now: float, tasks: int) -> RenderableType:
     if incident is None:
         return Panel(Text("no incident", style="dim"), title="Incident", border_style="blue")
     parts: list[RenderableType] = [
@@ -221,7 +266,7 @@ def _incident(incident: IncidentTold | None, now: float) -> RenderableType:
     ]
     parts += _decision(incident, now)
     if incident.run is not None:
-        parts += _run(incident.run)
+        parts += _run(incident.run, tasks)
     if incident.human_reason:
         parts.append(plain(f"a human is needed: {because(incident.human_reason)}", "bold magenta"))
     if incident.closed_time:
@@ -257,9 +302,9 @@ def _refused(gate: GateResult, now: float) -> Text:
     return plain(f"✕ {denial(gate)}{again}", "bold red")
 
 
-def _run(run: RunTold) -> list[RenderableType]:
+def _run(run: RunTold, tasks: int) -> list[RenderableType]:
     parts: list[RenderableType] = [plain(f"playbook {run.playbook} started at {utc(run.started_time)}", "yellow")]
-    for task in run.tasks:
+    for task in _worth_telling(run)[-tasks:]:
         mark, style = TASKS[task.outcome]
         parts.append(plain(f"  {mark} {task.task}  {task.duration_seconds:.1f} s", style))
     if run.status is not None:
@@ -278,10 +323,20 @@ def _run(run: RunTold) -> list[RenderableType]:
     return parts
 
 
-def _lines(scene: Scene) -> RenderableType:
+def _worth_telling(run: RunTold) -> list[TaskEvent]:
+    """The tasks but for the skipped ones and the checks of arguments that Ansible adds by itself."""
+    told = [task for task in run.tasks if task.outcome is not TaskOutcome.SKIPPED]
+    return [task for task in told if not task.action.endswith("validate_argument_spec")]
+
+
+def _lines(scene: Scene, count: int) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    for line in scene.story.lines[-LINES_SHOWN:]:
-        table.add_row(Text(utc(line.time), style="dim"), plain(line.host, "bold"), plain(line.text, TONES[line.tone]))
+    for line in scene.story.lines[-count:]:
+        table.add_row(
+            Text(f"{line.time - scene.began:6.1f} s", style="dim"),
+            plain(line.host, "bold"),
+            plain(line.text, TONES[line.tone]),
+        )
     return Panel(table, title="Story", border_style="blue")
 
 

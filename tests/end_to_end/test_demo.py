@@ -1,5 +1,6 @@
 """The demo as a user runs it: it proves what it promises, and Ctrl-C at any moment leaves nothing behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -15,12 +16,14 @@ import msgspec
 import psutil
 import pytest
 
+from console.demo.fleet import HOSTS
 from console.demo.verdict import Summary
 from stream.jars import default_folder
 
 MARK = "DEMO_TEST_MARK"
 RUN_SECONDS = 240.0
 STOP_SECONDS = 60.0
+NEXT = ["up", "hosts", "incidents", "explain", "explain", "audit"]  # what a viewer is told to try
 
 
 class Demo:
@@ -119,11 +122,68 @@ def test_the_demo_proves_what_it_promises(tmp_path: Path) -> None:
     assert summary.pid_before != summary.pid_after
     assert (summary.refusal, summary.audit_chain) == ("cooldown", "verified")
     assert seconds < 180
+    assert [line.split()[1] for line in said.splitlines() if str(demo.folder / "settings.yml") in line] == NEXT
     for words in ("anomaly raised", "gates passed", "task", "verification: success", "allowed again at"):
         assert words in said
     assert demo.leftovers() == []
     assert demo.files_outside() == []
     demo.remove()
+
+
+@pytest.mark.timeout(300)
+def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
+    """Even SIGKILL leaves no process: each one notices that its owner is gone."""
+    demo = Demo(tmp_path)
+    try:
+        demo.read_until("Learn what is normal")
+        demo.process.kill()
+        demo.process.wait()
+        deadline = time.monotonic() + STOP_SECONDS
+        while demo.leftovers() and time.monotonic() < deadline:
+            time.sleep(0.2)
+    finally:
+        demo.end()
+    assert demo.leftovers() == []
+    demo.remove()
+
+
+HEALTHY = """
+import json, sys
+from pathlib import Path
+from rich.console import Console
+from console.demo.demo import ACTS
+from console.demo.interruption import Interruptions
+from console.demo.stage import Stage
+from console.demo.view import PlainView
+from detectors.signals import SignalState
+with Interruptions() as interruptions:
+    view = PlainView(Console(stderr=True))
+    stage = Stage(Path(sys.argv[1]), 0, view, tuple(act.title for act in ACTS), interruptions)
+    try:
+        for number, act in enumerate(ACTS[:5]):
+            stage.enter(number)
+            act.play(stage)
+        stage.rest(float(sys.argv[2]))
+        raised = [heard.signal.host for heard in stage.story.signals if heard.signal.state is SignalState.RAISED]
+        runs = [run.action_id for incident in stage.story.incidents.values() for run in incident.runs]
+        print(json.dumps({"raised": raised, "runs": runs, "spawned": stage.fleet.spawns()}))
+    finally:
+        interruptions.ignore()
+        stage.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_healthy_fleet_is_left_alone_for_three_minutes(tmp_path: Path) -> None:
+    """Without a fault nothing is run and no service restarts, in the three minutes after every host is learned."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEALTHY, str(tmp_path / "demo"), "180"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["runs"] == []
+    assert {host: len(pids) for host, pids in seen["spawned"].items()} == dict.fromkeys(HOSTS, 1)
 
 
 MOMENTS = [

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from console.demo.story import Story, narrate, read
 from console.demo.verdict import judge
-from console.demo.view import LiveView, PlainView, Scene, draw, draw_summary, view_for
+from console.demo.view import LiveView, PlainView, Scene, Space, draw, draw_summary, view_for
 from console.rendering import plain
+from remediations.runs import TaskOutcome
 from tests.console.demo import recorded
 from tests.console.demo.test_story import told
 from tests.console.demo.test_verdict import FACTS
@@ -22,30 +23,46 @@ def scene(story: Story, note: str = "") -> Scene:
     return Scene(ACTS, 2, note, recorded.BEGIN, now, ("web-1", recorded.SICK, "web-3"), {"web-1": 99}, story)
 
 
-def printed(width: int, story: Story) -> str:
+def printed(story: Story, width: int = 200, height: int = 60) -> str:
     """The picture as letters."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
-    console.print(draw(scene(story), width))
+    console.print(draw(scene(story), Space(width, height)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
-def test_the_picture_tells_fleet_incident_gates_and_refusal(width: int) -> None:
-    """What a viewer must see is there at every width."""
-    words = printed(width, told())
-    for part in ("web-1", "anomalous", recorded.SECOND, "cooldown", "latency_p50"):
+SIZES = [("small", 80, 24), ("tall and narrow", 80, 60), ("usual", 120, 40), ("large", 220, 70)]
+
+
+@pytest.mark.parametrize(("width", "height"), [each[1:] for each in SIZES], ids=[each[0] for each in SIZES])
+def test_the_picture_tells_fleet_incident_gates_and_refusal(width: int, height: int) -> None:
+    """What a viewer must see is there on every terminal."""
+    words = printed(told(), width, height)
+    for part in ("web-1", "▲", recorded.SECOND, "✕ cooldown", "latency_p50", "Break one service"):
         assert part in words
 
 
-def test_the_picture_of_the_repair_tells_tasks_and_verification() -> None:
-    """Before the second act the picture shows the run with its tasks and what came of it."""
+@pytest.mark.parametrize(("width", "height"), [each[1:] for each in SIZES[1:]], ids=[each[0] for each in SIZES[1:]])
+def test_the_picture_of_the_repair_fits_the_terminal(width: int, height: int) -> None:
+    """No row is lost below the edge, however many tasks the run has."""
     story = Story()
-    for entry in recorded.entries(recorded.RECORDS[:-2]):
+    tasks = [(recorded.FIRST_FAULT + 5.0, recorded.task(each, f"Task {each}", TaskOutcome.OK)) for each in range(40)]
+    for entry in recorded.entries((*recorded.RECORDS[:5], *tasks, *recorded.RECORDS[5:-2])):
         story = read(story, entry)
-    words = printed(200, story)
-    for part in ("Take the marker", "Restart the service", "verification: success", "closed: a run helped"):
+    words = printed(story, width, height)
+    assert len(words.splitlines()) <= height
+    for part in ("Restart the service", "verification: success", "closed: a run helped"):
         assert part in words
+
+
+def test_tasks_that_tell_nothing_are_left_out_of_the_picture() -> None:
+    """Skipped tasks and Ansible's own checks of arguments are in the log, not in the picture."""
+    story = Story()
+    skipped = (recorded.FIRST_FAULT + 5.0, recorded.task(9, "Not needed", TaskOutcome.SKIPPED))
+    for entry in recorded.entries((*recorded.RECORDS[:6], skipped)):
+        story = read(story, entry)
+    assert "Take the marker" in printed(story)
+    assert "Not needed  1.2" not in printed(story)
 
 
 HOSTILE = [
@@ -61,7 +78,7 @@ HOSTILE = [
 def test_text_of_events_reaches_the_terminal_as_letters_only(words: str, expected: str) -> None:
     """Markup stays letters; control characters are replaced."""
     assert expected == plain(words).plain
-    assert expected in printed(200, narrate(Story(), 0.0, words, host="h"))
+    assert expected in printed(narrate(Story(), 0.0, words, host="h"))
 
 
 def test_lines_in_a_pipe_are_printed_once_each() -> None:
