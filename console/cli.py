@@ -87,7 +87,7 @@ def engine(config: Config = None, bootstrap_servers: Servers = "") -> None:
     """Run one engine: it decides, runs playbooks and verifies."""
     settings = _settings(config, bootstrap_servers)
     configure_logs(settings.log_format, role="engine")
-    raise typer.Exit(asyncio.run(serve_engine(settings)))
+    asyncio.run(serve_engine(settings))
 
 
 @app.command()
@@ -172,8 +172,10 @@ def audit_verify(
     as_json: AsJson = False,
 ) -> None:
     """Check the whole chain: exit status 1 if a record was edited, dropped, swapped, put in or cut off."""
-    settings = _settings(config, bootstrap_servers)
     checkpoints = [_checkpoint(text) for text in checkpoint or ()]
+    settings = _settings(config, bootstrap_servers)
+    if not topic and (seen := last_seen(settings)):
+        checkpoints.append(seen)  # what this machine's engine has read must still be there
     report = asyncio.run(verify_log(settings.kafka, topic or settings.topics.audit, checkpoints))
     _show(report, rendering.draw_chain(report), as_json=as_json)
     raise typer.Exit(NO if report.fault else 0)
@@ -205,7 +207,7 @@ def main() -> None:
         _leave(str(error), WRONG)
     except UnreachableError as error:
         _leave(str(error), UNREACHABLE)
-    except (StreamError, ConsoleError) as error:
+    except (StreamError, ConsoleError, OSError) as error:
         _leave(str(error), NO)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -7,7 +7,6 @@ so an engine that was killed between any two of them goes on where the log says.
 import asyncio
 import fcntl
 import secrets
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -58,21 +57,26 @@ ROSTER_INTERVALS = 3
 """So many repetitions of the roster are read again at a start: hosts that are not in them are not fresh anyway."""
 
 
-async def run_engine(settings: Settings, *, checkpoint: Checkpoint = lambda _name: None) -> int:
-    """Run the role until SIGTERM or SIGINT; the exit status. What ended it otherwise is told in one log line."""
+async def run_engine(
+    settings: Settings, stopping: asyncio.Event, *, checkpoint: Checkpoint = lambda _name: None
+) -> None:
+    """Run the role until asked to stop. Raises what ends it before: a StreamError, RemediationError or OSError."""
     log = structlog.get_logger("tidegate.engine")
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    status = 0
     try:
         await work(settings, stopping, checkpoint=checkpoint)
-    except* (StreamError, RemediationError, OSError) as errors:
-        for error in errors.exceptions:
-            log.critical("engine.failed", error=str(error))
-        status = 1
-    log.info("engine.stopped", status=status)
-    return status
+    except ExceptionGroup as group:
+        foreseen, bugs = group.split((StreamError, RemediationError, OSError))
+        if foreseen is None or bugs is not None:
+            raise
+        error = first_of(foreseen)
+        log.critical("engine.failed", error=str(error))
+        raise error from group
+    log.info("engine.stopped")
+
+
+def first_of(error: Exception) -> Exception:
+    """The first error in a group of errors, or the error itself."""
+    return first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 async def work(

@@ -17,7 +17,9 @@ def configure_logs(log_format: Literal["json", "console"], level: int = logging.
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -26,6 +28,7 @@ def configure_logs(log_format: Literal["json", "console"], level: int = logging.
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(is_worth_telling)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -39,3 +42,8 @@ def configure_logs(log_format: Literal["json", "console"], level: int = logging.
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
     structlog.contextvars.bind_contextvars(**context)
+
+
+def is_worth_telling(record: logging.LogRecord) -> bool:
+    """Whether a line is more than Faust's telling that one of its many services starts or stops."""
+    return record.levelno >= logging.WARNING or not str(record.msg).startswith("[^")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -70,10 +69,9 @@ async def serve_detect(settings: Settings, number: int = 0) -> None:
     await run_worker(settings, stop, DetectMetrics(registry), companions=(answer_health, look_on))
 
 
-async def serve_engine(settings: Settings) -> int:
-    """One engine until a signal or the end of its owner; the exit status."""
-    stop_with_owner(lambda: signal.raise_signal(signal.SIGTERM))
-    return await run_engine(settings)
+async def serve_engine(settings: Settings) -> None:
+    """One engine until a signal or the end of its owner."""
+    await run_engine(settings, stop_event())
 
 
 async def serve_all(settings: Settings, config: Path | None, report: Report) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import msgspec
 
 from stream.engine import run_engine
+from stream.errors import StreamError
 from stream.logs import configure_logs
 from stream.settings import Settings
+from stream.supervision import stop_with_signals
 
 
 def signalling(point: str, number: int, sent: signal.Signals) -> Callable[[str], None]:
@@ -30,14 +32,24 @@ def signalling(point: str, number: int, sent: signal.Signals) -> Callable[[str],
     return checkpoint
 
 
-def main() -> int:
+async def run(settings: Settings, checkpoint: Callable[[str], None]) -> None:
     """Run until a signal, or until the point."""
+    stopping = asyncio.Event()
+    stop_with_signals(stopping.set)
+    await run_engine(settings, stopping, checkpoint=checkpoint)
+
+
+def main() -> int:
+    """Run one engine; status 1 if it fails."""
     settings = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Settings)
     configure_logs("json", role="engine")
-    if len(sys.argv) == 2:
-        return asyncio.run(run_engine(settings))
-    point, number, name = sys.argv[2:]
-    return asyncio.run(run_engine(settings, checkpoint=signalling(point, int(number), signal.Signals[name])))
+    point, number, name = sys.argv[2:] or ("nowhere", "1", "SIGKILL")
+    checkpoint = signalling(point, int(number), signal.Signals[name])
+    try:
+        asyncio.run(run(settings, checkpoint))
+    except (StreamError, OSError):
+        return 1  # the log says it
+    return 0
 
 
 if __name__ == "__main__":
