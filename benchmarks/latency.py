@@ -26,13 +26,13 @@ from rich.table import Table
 
 from detectors.samples import Sample
 from detectors.signals import Notice, Signal
-from stream.broker import EmbeddedBroker
+from stream.broker.embedded import EmbeddedBroker
+from stream.detect.outbox import Message, Outbox
+from stream.detect.workers import run_worker
 from stream.kafka import open_consumer, open_producer
-from stream.outbox import Message, Outbox
 from stream.settings import KafkaSettings, Settings
 from stream.supervision import stop_with_signals
 from stream.topics import ensure_topics
-from stream.workers import run_worker
 
 HOSTS = 20
 RECORDS_PER_SECOND = 200

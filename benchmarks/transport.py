@@ -23,14 +23,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stream.broker import EmbeddedBroker
+from stream.broker.embedded import EmbeddedBroker
+from stream.detect.offsets import Partition
+from stream.detect.outbox import Message, Outbox
+from stream.detect.transport import KafkaBatch
+from stream.detect.workers import FETCH_RECORDS_MAXIMUM, NoWeb, add_agent, new_app
 from stream.kafka import open_consumer, open_producer
-from stream.offsets import Partition
-from stream.outbox import Message, Outbox
 from stream.settings import DetectSettings, KafkaSettings, Settings
 from stream.topics import Topic, ensure_topics
-from stream.transport import KafkaBatch
-from stream.workers import FETCH_RECORDS_MAXIMUM, NoWeb, add_agent, new_app
 
 TOPIC = "benchmark"
 PARTITIONS = 4

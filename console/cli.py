@@ -21,7 +21,8 @@ from console.errors import ConsoleError
 from console.reading import publish, read_audit, read_notices, tail_audit
 from remediations.errors import RemediationError
 from remediations.records import Seen
-from stream.audit import verify_log
+from stream.audit.log import read_head, verify_log
+from stream.engine.context import EngineFolder
 from stream.errors import SettingsError, StreamError, UnreachableError
 from stream.logs import configure_logs
 from stream.roles import connected, serve_all, serve_detect, serve_engine, with_address
@@ -174,8 +175,8 @@ def audit_verify(
     """Check the whole chain: exit status 1 if a record was edited, dropped, swapped, put in or cut off."""
     checkpoints = [_checkpoint(text) for text in checkpoint or ()]
     settings = _settings(config, bootstrap_servers)
-    if not topic and (seen := last_seen(settings)):
-        checkpoints.append(seen)  # what this machine's engine has read must still be there
+    if not topic:  # what the engine of this state folder has read must still be there
+        checkpoints.append(read_head(EngineFolder(Path(settings.state_folder) / "engine").head))
     report = asyncio.run(verify_log(settings.kafka, topic or settings.topics.audit, checkpoints))
     _show(report, rendering.draw_chain(report), as_json=as_json)
     raise typer.Exit(NO if report.fault else 0)

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from detectors.signals import Notice
 from remediations.records import Entry
-from stream.audit import open_reader
+from stream.audit.log import open_reader
 from stream.kafka import open_consumer, open_producer
 from stream.settings import Settings
 

@@ -11,17 +11,17 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from remediations.loading import load_rulebook
-from stream.broker import ADDRESS, EmbeddedBroker, Ports, serves
-from stream.bystander import pause_learning
-from stream.engine import rule_files, run_engine
+from stream.broker.embedded import ADDRESS, EmbeddedBroker, Ports, serves
+from stream.broker.jars import Report
+from stream.detect.bystander import pause_learning
+from stream.detect.workers import DetectWorker, run_worker
+from stream.engine.flow import rule_files, run_engine
 from stream.errors import SettingsError
 from stream.health import Check, HealthServer
-from stream.jars import Report
 from stream.metrics import DetectMetrics, new_registry
 from stream.settings import Settings
 from stream.supervision import Role, Supervisor, stop_with_owner, stop_with_signals
 from stream.topics import ensure_topics
-from stream.workers import DetectWorker, run_worker
 
 log = structlog.get_logger()
 

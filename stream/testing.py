@@ -11,8 +11,8 @@ from aiokafka.errors import BrokerResponseError
 from detectors.errors import RowError
 from detectors.samples import Sample
 from detectors.signals import Evidence, HostStatus, Signal, SignalKind, SignalState
-from stream.outbox import Message
-from stream.pages import PageRecord
+from stream.detect.outbox import Message
+from stream.detect.pages import PageRecord
 
 
 class Tally(msgspec.Struct, array_like=True):

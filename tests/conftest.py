@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.broker import EmbeddedBroker
+from stream.broker.embedded import EmbeddedBroker
 from tests.kafka import Kafka, running_kafka
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream.engine import run_engine
+from stream.engine.flow import run_engine
 from stream.errors import StreamError
 from stream.logs import configure_logs
 from stream.settings import Settings

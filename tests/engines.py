@@ -17,9 +17,9 @@ from remediations.ledger import Ledger
 from remediations.records import Entry, Record
 from remediations.runner import MarkerReport, PreparedRun
 from remediations.runs import MarkerState, RunRequest, RunResult, RunStatus, TaskEvent, TaskOutcome
-from stream.audit import open_reader
-from stream.engine import work
-from stream.engine_context import Checkpoint, Runner
+from stream.audit.log import open_reader
+from stream.engine.context import Checkpoint, Runner
+from stream.engine.flow import work
 from stream.kafka import open_producer
 from stream.settings import EngineSettings
 from stream.topics import ensure_topics

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from stream.broker import EmbeddedBroker
+from stream.broker.embedded import EmbeddedBroker
 from stream.settings import DetectSettings, KafkaSettings, Settings, TopicSettings
 
 

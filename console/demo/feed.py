@@ -11,7 +11,7 @@ from console.demo.story import Story, hear, read
 from detectors.signals import Notice
 from remediations.chain import ChainReport, Link, verify
 from remediations.records import Entry
-from stream.cloudevents import decode
+from stream.audit.cloudevents import decode
 from stream.kafka import open_consumer
 from stream.settings import Settings
 

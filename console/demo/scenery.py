@@ -13,7 +13,7 @@ import msgspec
 import remediations
 from console.demo.errors import FolderError
 from console.demo.fleet import Plan
-from stream.broker import free_ports
+from stream.broker.embedded import free_ports
 from stream.settings import Settings
 
 PLAYBOOKS = Path(remediations.__file__).parent.parent / "playbooks"

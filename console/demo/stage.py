@@ -23,7 +23,7 @@ from console.demo.scenery import SETTINGS, claim_folder, write_scenery
 from console.demo.story import Story, Tone, narrate
 from console.demo.verdict import Facts, Fault
 from console.demo.view import Scene, View
-from stream.broker import EmbeddedBroker, free_ports
+from stream.broker.embedded import EmbeddedBroker, free_ports
 from stream.logs import configure_logs
 from stream.roles import broker_folder, roles, with_address
 from stream.settings import ENVIRONMENT_PREFIX, Settings

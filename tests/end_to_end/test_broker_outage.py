@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from remediations.records import RunFinished, RunStarted
-from stream.audit import verify_log
-from stream.broker import EmbeddedBroker
+from stream.audit.log import verify_log
+from stream.broker.embedded import EmbeddedBroker
 from tests.engines import Rules, fleet, tag_of, until
 from tests.kafka import Kafka
 

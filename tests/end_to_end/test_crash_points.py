@@ -14,7 +14,7 @@ import msgspec
 
 from detectors.signals import Signal
 from remediations.records import HumanNeeded, Record, RunFinished, RunNotExecuted, RunStarted
-from stream.audit import verify_log
+from stream.audit.log import verify_log
 from tests.engines import Fleet, Rules, fleet, tag_of, until
 from tests.kafka import Kafka
 

@@ -18,7 +18,7 @@ import pytest
 
 from console.demo.fleet import HOSTS
 from console.demo.verdict import Summary
-from stream.jars import default_folder
+from stream.broker.jars import default_folder
 
 MARK = "DEMO_TEST_MARK"
 RUN_SECONDS = 240.0

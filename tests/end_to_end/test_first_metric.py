@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import FOLDER
-from stream.jars import default_folder
+from stream.broker.jars import default_folder
 
 ROOT = FOLDER.parent
 SEEN_SECONDS = 60.0

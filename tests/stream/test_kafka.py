@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from stream.broker import EmbeddedBroker
+from stream.broker.embedded import EmbeddedBroker
 from stream.errors import SettingsError, UnreachableError
 from stream.kafka import open_admin, open_consumer, open_producer
 from stream.settings import KafkaSettings

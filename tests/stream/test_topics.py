@@ -8,7 +8,7 @@ import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from stream.broker import EmbeddedBroker
+from stream.broker.embedded import EmbeddedBroker
 from stream.errors import TopicError, UnreachableError
 from stream.kafka import open_admin, open_producer
 from stream.settings import Settings

@@ -20,7 +20,7 @@ from console.demo.collector import (
 )
 from console.demo.fleet import HOSTS, Fleet, Service, plan_fleet
 from console.demo.load import Load, Traffic
-from stream.broker import free_ports
+from stream.broker.embedded import free_ports
 
 SERVICE = Service("web-1", "web", 20_000, "/nowhere/web-1.log")
 

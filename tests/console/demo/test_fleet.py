@@ -17,7 +17,7 @@ import pytest
 from console.demo.errors import FleetError
 from console.demo.fleet import HOSTS, Fleet, Plan, Service, plan_fleet
 from console.demo.service import ADDRESS
-from stream.broker import free_ports
+from stream.broker.embedded import free_ports
 
 GONE_SECONDS = 15.0
 

@@ -1,0 +1,332 @@
+"""Faust's aiokafka transport, changed to deliver one event per fetched batch and to commit only what is done.
+
+Stock Faust spends 80 microseconds on a record and acks a record whose agent raised. Here an agent receives a
+`Batch`; Faust's own ack never commits, only `Batch.done()` does, as the longest contiguous prefix (offsets.py).
+
+At a revoke and at stop: flow off, batch in flight ends, `PartitionOwner.settle`, commit, forget. At an assignment:
+`PartitionOwner.recover`, committed offsets, one synchronous seek of all partitions, flow on.
+
+It overrides private methods of faust-streaming 0.15.3 and aiokafka 0.14.0, which are pinned exactly for that reason.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn, Protocol, cast, override
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, AppT
+from faust.types.tuples import ConsumerMessage, Message
+from mode.utils.futures import notify
+
+from stream.detect.offsets import Batch, Deliveries, Partition
+from stream.errors import StateError, StreamError
+
+log = structlog.get_logger()
+
+type KafkaBatch = Batch[ConsumerRecord[bytes, bytes]]
+
+# sysexits.h EX_SOFTWARE: a supervisor starts the worker again, and it continues from what is committed.
+FAIL_STOP_STATUS = 70
+# Recovery ends before Faust's own limit (broker_request_timeout), which would switch the flow on without it.
+RECOVER_SECONDS = 50.0
+REQUEST_SECONDS = 60.0
+# How long one fetch waits in the consumer thread, and the broker with it, while there is nothing to read.
+FETCH_SECONDS = 1.0
+FETCH_WAIT_MILLISECONDS = 100
+IDLE_SECONDS = 0.05
+
+
+def fail_stop(reason: str) -> NoReturn:
+    """End the process at once, committing nothing more: the only safe answer when a promise cannot be kept."""
+    log.critical("fail_stop", reason=reason, exit_status=FAIL_STOP_STATUS)
+    sys.stderr.flush()
+    os._exit(FAIL_STOP_STATUS)
+
+
+class PartitionOwner(Protocol):
+    """What keeps state for the partitions; called by the consumer with the flow off."""
+
+    async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
+        """Load the state of exactly these partitions, before their first record."""
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        """The partitions are owned, and read from these offsets on."""
+
+    async def settle(self) -> None:
+        """Make durable what is processed, in bounded time, and call `done()` on it."""
+
+    def forget(self) -> None:
+        """The partitions are no longer owned."""
+
+
+class Fetched(NamedTuple):
+    """Records taken from the client, and the seek epoch they were taken in."""
+
+    epoch: int
+    records: Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
+
+
+class Sought(NamedTuple):
+    """The epoch a seek began, and where each partition was put."""
+
+    epoch: int
+    offsets: Mapping[Partition, int]
+
+
+class FetchState(NamedTuple):
+    """End of a partition's log, and when the broker said so (epoch seconds)."""
+
+    end_offset: int
+    told_time: float
+
+
+class BatchSchema(faust.Schema[Any, Any]):
+    """Hands the batch through as it is: agents decode records themselves."""
+
+    @override
+    def loads_key(self, app: AppT, message: Message, *, loads: Any = None, serializer: Any = None) -> None:
+        return None
+
+    @override
+    def loads_value(self, app: AppT, message: Message, *, loads: Any = None, serializer: Any = None) -> object:
+        return message.value
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """The thread of the Kafka client: tags what it fetches with a seek epoch, and seeks without an await between."""
+
+    seek_epoch = 0
+
+    @override
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust fixes 1500 ms. A fetch that waits on a quiet partition holds up the next one on a busy partition.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MILLISECONDS  # noqa: SLF001 - has no setting in Faust
+        return consumer
+
+    @override
+    async def _fetch_records(  # type: ignore[override]  # the records travel with their epoch
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Fetched:
+        records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        return Fetched(self.seek_epoch, cast("dict[TP, list[ConsumerRecord[bytes, bytes]]]", records))
+
+    async def seek_all(self) -> Sought | None:
+        """Put every owned partition at its committed offset; None during a rebalance, which will seek again."""
+        return cast("Sought | None", await self.call_thread(self._seek_all))
+
+    async def _seek_all(self) -> Sought | None:
+        consumer = self._ensure_consumer()
+        subscriptions = consumer._subscription  # noqa: SLF001 - the public API cannot tell one assignment from the next
+        while True:
+            assignment = subscriptions.subscription.assignment
+            if assignment is None or not assignment.active:
+                return None
+            offsets = await self._committed_offsets(consumer, set(assignment.tps))
+            if subscriptions.subscription.assignment is assignment and assignment.active:
+                break
+        for source, offset in offsets.items():
+            consumer.seek(source, offset)
+        self.seek_epoch += 1
+        return Sought(self.seek_epoch, offsets)
+
+    async def _committed_offsets(self, consumer: AIOKafkaConsumer, sources: set[TP]) -> dict[Partition, int]:
+        if not sources:
+            return {}
+        committed = await consumer._coordinator.fetch_committed_offsets(list(sources))  # noqa: SLF001 - all in one request
+        known = {source: entry.offset for source, entry in committed.items() if entry.offset >= 0}
+        await self._check_ends(consumer, known)
+        fresh = [source for source in sources if source not in known]
+        if fresh:
+            known.update(await consumer.beginning_offsets(fresh))
+        return {Partition(source.topic, source.partition): offset for source, offset in known.items()}
+
+    @staticmethod
+    async def _check_ends(consumer: AIOKafkaConsumer, committed: Mapping[TP, int]) -> None:
+        """A topic that was deleted and made again would be read in silence, and all of it taken for known."""
+        for source, end in (await consumer.end_offsets(list(committed))).items() if committed else ():
+            if committed[source] > end:
+                raise StateError(
+                    f"topic {source.topic} partition {source.partition} ends at offset {end}, but offset "
+                    f"{committed[source]} is committed: it was made anew. Choose another detect.group and state topic."
+                )
+
+    async def fetch_state(self, source: Partition) -> FetchState | None:
+        """How far the log of a partition reaches; None before the first answer to a fetch."""
+        return cast("FetchState | None", await self.call_thread(self._fetch_state, source))
+
+    async def _fetch_state(self, source: Partition) -> FetchState | None:
+        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001 - as in _seek_all
+        if assignment is None or source not in assignment.tps:
+            return None
+        state = assignment.state_value(source)
+        if state.highwater is None or state.timestamp is None:
+            return None
+        return FetchState(state.highwater, state.timestamp / 1000.0)
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer with batches for messages and `done()` for acks."""
+
+    _thread: BatchThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Faust's own signature
+        super().__init__(*args, **kwargs)
+        self.deliveries: Deliveries[ConsumerRecord[bytes, bytes]] = Deliveries()
+        self._owner = cast("BatchTransport", self.transport).owner
+
+    @override
+    def _new_consumer_thread(self) -> BatchThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    # Acks and commits
+
+    @override
+    def ack(self, message: Message) -> bool:
+        """Faust has let go of a batch, for whatever reason: wake who waits for that, make nothing committable."""
+        if not message.acked:
+            message.acked = True
+            self._unacked_messages.discard(message)
+            notify(self._waiting_for_ack)
+        return False
+
+    @override
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        for source in self.deliveries.owned():
+            if topics is None or source in topics or source.topic in topics:
+                yield cast("TP", source)
+
+    @override
+    def _new_offset(self, tp: TP) -> int | None:
+        progress = self.deliveries.progress(cast("Partition", tp))
+        return None if progress is None else progress.committable()
+
+    @override
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        progress = self.deliveries.progress(cast("Partition", tp))
+        return progress is not None and offset > progress.committed_offset
+
+    @override
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        asked = {tp: self.deliveries.progress(cast("Partition", tp)) for tp in offsets}
+        did_commit = await super()._commit_offsets(offsets, start_new_transaction=start_new_transaction)
+        if did_commit:
+            for tp, progress in asked.items():
+                if progress is not None:
+                    progress.committed(offsets[tp])
+        return did_commit
+
+    # Losing partitions
+
+    @override
+    async def wait_empty(self) -> None:
+        """Called by Faust with the flow off, at a revoke and at stop."""
+        await super().wait_empty()
+        await self._owner.settle()
+        await self.commit()
+
+    @override
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        # The protocol is the eager one: every partition was revoked.
+        self.deliveries.drop()
+        self._owner.forget()
+
+    # Gaining partitions
+
+    @override
+    async def perform_seek(self) -> None:
+        """Called by Faust after an assignment, outside the join: heartbeats go on meanwhile."""
+        self.deliveries.drop()
+        generation = self.app.consumer_generation_id
+        assigned = frozenset(Partition(tp.topic, tp.partition) for tp in self.assignment())
+        try:
+            async with asyncio.timeout(RECOVER_SECONDS):
+                await self._owner.recover(assigned, generation)
+                sought = await self._thread.seek_all()
+        except (TimeoutError, StreamError, KafkaError) as error:
+            fail_stop(f"partitions {sorted(assigned)} could not be recovered in {RECOVER_SECONDS:.0f} s: {error!r}")
+        if sought is None or generation != self.app.consumer_generation_id:
+            return
+        self._read_offset.update(cast("Mapping[TP, int]", sought.offsets))
+        self._owner.begin(sought.offsets)
+        self.deliveries.begin(sought.epoch, sought.offsets)
+
+    async def fetch_state(self, source: Partition) -> FetchState | None:
+        """How far the log of a partition reaches; None if that is not known."""
+        return await self._thread.fetch_state(source)
+
+    # Delivery
+
+    @override
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - as the method it replaces
+                await self._drain_once()
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+
+    async def _drain_once(self) -> None:
+        if not self.flow_active:
+            await self.wait(cast("Awaitable[None]", self.can_resume_flow))
+            return
+        active = self._get_active_partitions()
+        if not active:
+            await self.sleep(IDLE_SECONDS)
+            return
+        # A copy: Faust changes the set when a buffer fills, while the thread reads it.
+        fetched = await self._thread.getmany(set(active), FETCH_SECONDS)
+        if fetched and not self.should_stop:
+            await self._deliver(cast("Fetched", fetched))
+        await asyncio.sleep(0)
+
+    async def _deliver(self, fetched: Fetched) -> None:
+        for tp, records in fetched.records.items():
+            if not (self.flow_active and self.deliveries.is_current(fetched.epoch)):
+                return
+            source = Partition(tp.topic, tp.partition)
+            batch = self.deliveries.deliver(fetched.epoch, source, records)
+            if batch is None:
+                continue
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            # Suspending the flow gives the batch up: it was not done, so the next owner reads it again.
+            await self.wait_first(self.callback(self._message(batch, records[-1])), self.suspend_flow.wait())
+            self._read_offset[cast("TP", source)] = batch.next_offset
+
+    def _message(self, batch: KafkaBatch, last: ConsumerRecord[bytes, bytes]) -> ConsumerMessage:
+        return ConsumerMessage(
+            batch.source.topic,
+            batch.source.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            None,
+            None,
+            cast("bytes", batch),
+            None,
+            0,
+            0,
+            tp=cast("TP", batch.source),
+            generation_id=self.app.consumer_generation_id,
+        )
+
+
+class BatchTransport(driver.Transport):
+    """Install with `app.transport = BatchTransport(app.conf.broker_consumer, app, owner)`."""
+
+    Consumer = BatchConsumer
+
+    def __init__(self, url: Iterable[Any], app: faust.App, owner: PartitionOwner) -> None:
+        super().__init__(list(url), app)
+        self.owner = owner

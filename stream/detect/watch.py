@@ -1,0 +1,110 @@
+"""What no sample can tell: which hosts have fallen silent, and the roster of who is there."""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from detectors.signals import HostState, HostStatus, Notice, Signal
+from stream.detect.offsets import Partition
+from stream.detect.outbox import Message, Publisher
+from stream.detect.shards import OwnedPartition, Shards
+from stream.detect.transport import FetchState
+from stream.metrics import DetectMetrics
+
+# A partition is caught up only while the broker has lately told where its log ends.
+TOLD_SECONDS = 5.0
+
+type AskFetchState = Callable[[Partition], Awaitable[FetchState | None]]
+
+
+def notice_messages(notices: Sequence[Notice]) -> list[Message]:
+    """Notices as records of the signals topic."""
+    return [Message(key=notice.host.encode(), value=msgspec.json.encode(notice)) for notice in notices]
+
+
+class Watch:
+    """Ticks the owned partitions that are caught up; `turn` is to be called about every second.
+
+    Silence is measured on a clock of the partition that runs only while it is caught up: neither a backlog nor a
+    broker that was away makes hosts silent.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        outbox: Publisher,
+        topics: tuple[str, str],
+        roster_seconds: float,
+        metrics: DetectMetrics,
+    ) -> None:
+        self._shards = shards
+        self._outbox = outbox
+        self._samples_topic, self._signals_topic = topics
+        self._roster_seconds = roster_seconds
+        self._metrics = metrics
+        self._last_turn = time.monotonic()
+        self._ends: dict[int, int] = {}
+        self._told: dict[int, dict[str, HostState]] = {}
+        self._told_all_at: dict[int, float] = {}
+
+    async def turn(self, ask: AskFetchState) -> None:
+        """Look once at every owned partition."""
+        now = time.monotonic()
+        elapsed, self._last_turn = now - self._last_turn, now
+        owned = self._shards.owned
+        self._forget_others({partition.number for partition in owned})
+        lag = 0
+        for partition in owned:
+            state = await ask(Partition(self._samples_topic, partition.number))
+            if state is None:
+                continue
+            lag += max(0, state.end_offset - partition.processed_offset)
+            if self._is_caught_up(partition, state):
+                partition.quiet_clock += elapsed
+                await self._look(partition, now)
+        self._metrics.consumer_lag.labels("samples").set(lag)
+        self._count_hosts()
+
+    def _is_caught_up(self, partition: OwnedPartition, state: FetchState) -> bool:
+        """Whether all that was there at the last turn is processed, and the broker still answers."""
+        end = self._ends.get(partition.number)
+        self._ends[partition.number] = state.end_offset
+        is_fresh = time.time() - state.told_time < TOLD_SECONDS
+        return is_fresh and end is not None and partition.processed_offset >= end
+
+    async def _look(self, partition: OwnedPartition, now: float) -> None:
+        async with partition.lock:
+            signals = partition.shard.tick(partition.quiet_clock)
+            await self._outbox.publish(self._signals_topic, notice_messages(signals))
+            partition.note_changes(partition.processed_offset)
+            roster = partition.shard.roster(time.time())
+        self.count_signals(signals)
+        await self._tell(partition.number, roster, now)
+
+    async def _tell(self, number: int, roster: Sequence[HostStatus], now: float) -> None:
+        """Publish what changed since the last turn, and everything every `roster_seconds`."""
+        told = self._told.setdefault(number, {})
+        is_full = now - self._told_all_at.get(number, -self._roster_seconds) >= self._roster_seconds
+        news = [status for status in roster if is_full or told.get(status.host) is not status.state]
+        await self._outbox.publish(self._signals_topic, notice_messages(news))
+        told.update((status.host, status.state) for status in news)
+        if is_full:
+            self._told_all_at[number] = now
+
+    def count_signals(self, signals: Sequence[Signal]) -> None:
+        """Count signals that were written."""
+        for signal in signals:
+            self._metrics.signals.labels(signal.kind.value, signal.state.value).inc()
+
+    def _count_hosts(self) -> None:
+        counts = Counter(state for told in self._told.values() for state in told.values())
+        for state in HostState:
+            self._metrics.hosts.labels(state.value).set(counts[state])
+
+    def _forget_others(self, owned: set[int]) -> None:
+        for number in set(self._ends) - owned:
+            del self._ends[number]
+            self._told.pop(number, None)
+            self._told_all_at.pop(number, None)

@@ -1,0 +1,210 @@
+"""The engine role: signals → incidents → decisions → runs → verification, with the audit log as its only memory.
+
+`STEPS` is the whole flow. Each step looks at the folded log and does what is due; none remembers anything of its own,
+so an engine that was killed between any two of them goes on where the log says.
+"""
+
+import asyncio
+import fcntl
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from remediations.errors import RemediationError
+from remediations.incidents import IncidentStatus
+from remediations.ledger import Ledger
+from remediations.loading import load_rulebook
+from remediations.runner import RunnerSettings
+from stream.audit.log import open_log
+from stream.engine.claims import decide_incidents
+from stream.engine.context import Checkpoint, EngineContext, EngineFolder, LogClock, Runner
+from stream.engine.incidents import call_humans, close_incidents, take_notices
+from stream.engine.notices import open_notices
+from stream.engine.recovery import let_go, recover_runs, tidy_runs
+from stream.engine.rules import introduce, reload_rules
+from stream.engine.run_process import AnsibleRunner
+from stream.engine.verification import verify_runs
+from stream.errors import AppendLostError, StreamError
+from stream.health import HealthServer
+from stream.metrics import EngineMetrics, new_registry
+from stream.settings import Settings
+from stream.topics import ensure_topics
+
+type Step = Callable[[EngineContext], Awaitable[None]]
+
+STEPS: tuple[Step, ...] = (
+    reload_rules,  # policy, inventory, playbooks as they are now, if they are right
+    take_notices,  # signals topic → roster, incidents opened and updated       W0 W1
+    recover_runs,  # runs whose engine is gone → revoked, finished, not executed, or a human
+    verify_runs,  # finished runs → did the stream show that it helped?         W9
+    close_incidents,  # all signals cleared → closed                            W10
+    call_humans,  # nothing more may be tried → a human
+    decide_incidents,  # rules and gates → decision → claim → run in background W2 … W8
+    tidy_runs,  # artifacts of old runs → removed
+)
+
+STOP_GRACE_SECONDS = 20.0
+"""How long runs may go on after SIGTERM before they are ended and written down as unknown."""
+LAST_WORD_SECONDS = 5.0
+ROSTER_INTERVALS = 3
+"""So many repetitions of the roster are read again at a start: hosts that are not in them are not fresh anyway."""
+
+
+async def run_engine(
+    settings: Settings, stopping: asyncio.Event, *, checkpoint: Checkpoint = lambda _name: None
+) -> None:
+    """Run the role until asked to stop. Raises what ends it before: a StreamError, RemediationError or OSError."""
+    log = structlog.get_logger("tidegate.engine")
+    try:
+        await work(settings, stopping, checkpoint=checkpoint)
+    except ExceptionGroup as group:
+        foreseen, bugs = group.split((StreamError, RemediationError, OSError))
+        if foreseen is None or bugs is not None:
+            raise
+        error = first_of(foreseen)
+        log.critical("engine.failed", error=str(error))
+        raise error from group
+    log.info("engine.stopped")
+
+
+def first_of(error: Exception) -> Exception:
+    """The first error in a group of errors, or the error itself."""
+    return first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
+async def work(
+    settings: Settings,
+    stopping: asyncio.Event,
+    *,
+    checkpoint: Checkpoint,
+    runner: Runner | None = None,
+    grace_seconds: float = STOP_GRACE_SECONDS,
+) -> None:
+    """Open everything, take turns until asked to stop, then let the runs end for so long."""
+    registry = new_registry("engine")
+    async with engine_at_work(settings, registry, checkpoint, runner) as context:
+        turns = context.tasks.create_task(take_turns(context, stopping))
+        await stopping.wait()
+        await asyncio.wait([turns], timeout=LAST_WORD_SECONDS)
+        turns.cancel()  # with Kafka away a turn may wait for long; whatever it was at, the next start goes on
+        await finish(context, grace_seconds)
+
+
+async def take_turns(context: EngineContext, stopping: asyncio.Event) -> None:
+    """Say who is here, then work."""
+    await introduce(context)
+    while not stopping.is_set():
+        await take_turn(context)
+
+
+async def take_turn(context: EngineContext) -> None:
+    """Do every step once. A record that got lost on its way is written by a later turn, if it is still due then."""
+    context.log.check()
+    for step in STEPS:
+        try:
+            await step(context)
+        except AppendLostError as error:
+            context.metrics.audit_failures.inc()
+            context.events.warning("engine.append_lost", step=step.__name__, error=str(error))
+    tell_metrics(context)
+
+
+def tell_metrics(context: EngineContext) -> None:
+    """Bring the gauges up to date."""
+    incidents = context.ledger.open_incidents()
+    context.metrics.incidents_open.set(len(incidents))
+    context.metrics.humans.set(sum(incident.status is IncidentStatus.NEEDS_HUMAN for incident in incidents))
+    context.metrics.heartbeat.labels("turn").set_to_current_time()
+
+
+async def finish(context: EngineContext, grace_seconds: float) -> None:
+    """Give runs a while to end; end the others and write them down as unknown: the next start finds out."""
+    runs = list(context.runs.values())
+    if runs:
+        await asyncio.wait(runs, timeout=grace_seconds)
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)
+    with suppress(TimeoutError, AppendLostError):  # with Kafka away the next start writes it
+        async with asyncio.timeout(LAST_WORD_SECONDS):
+            for action in context.ledger.unfinished():
+                if action.claim is not None and action.claim.engine == context.engine:
+                    await let_go(context, action, "engine_stopped")
+
+
+@asynccontextmanager
+async def engine_at_work(
+    settings: Settings, registry: CollectorRegistry, checkpoint: Checkpoint, runner: Runner | None
+) -> AsyncIterator[EngineContext]:
+    """Everything the engine needs, open and checked; closed in the opposite order."""
+    read_rules = partial(load_rulebook, *map(Path, rule_files(settings)))
+    rulebook = read_rules()
+    folder, ledger, topics = EngineFolder(Path(settings.state_folder) / "engine"), Ledger(), settings.topics
+    async with AsyncExitStack() as stack:
+        engine = stack.enter_context(sole_engine(folder))
+        await ensure_topics(settings)
+        log = await stack.enter_async_context(
+            open_log(settings.kafka, topics.audit, writer=engine, head_file=folder.head, fold=ledger.apply)
+        )
+        since = time.time() - ROSTER_INTERVALS * settings.detect.roster_seconds
+        notices = await stack.enter_async_context(
+            open_notices(settings.kafka, topics.signals, ledger.state.signal_offset, since)
+        )
+        checks = {"audit_log": log.is_sound}
+        health = HealthServer(settings.health_address, settings.engine.health_port, registry, checks)
+        await health.start()
+        stack.push_async_callback(health.stop)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        yield EngineContext(
+            engine=engine,
+            settings=settings,
+            rulebook=rulebook,
+            read_rules=read_rules,
+            ledger=ledger,
+            log=log,
+            notices=notices,
+            runner=runner or AnsibleRunner(runner_settings(settings, folder)),
+            metrics=EngineMetrics(registry),
+            clock=LogClock(),
+            checkpoint=checkpoint,
+            tasks=tasks,
+        )
+
+
+def rule_files(settings: Settings) -> tuple[str, str, str]:
+    """Policy file, inventory file, playbook folder."""
+    return settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
+
+
+def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:
+    """Where the runner finds playbooks and keeps its runs."""
+    return RunnerSettings(folder=str(folder.runs), playbooks=settings.engine.playbooks, home=str(Path.home()))
+
+
+@contextmanager
+def sole_engine(folder: EngineFolder) -> Iterator[str]:
+    """The name of the engine that this folder belongs to, held by one process at a time.
+
+    What an earlier life of this engine left unfinished may be recovered at once: nobody else can be working on it.
+    Raises StreamError if another process holds the folder.
+    """
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with folder.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StreamError(
+                f"state folder {folder.root} is in use by another engine; wanted one of its own"
+            ) from error
+        if not folder.identity.exists():
+            whole = folder.identity.with_suffix(".new")
+            whole.write_text(f"{socket.gethostname()}-{secrets.token_hex(4)}", encoding="utf-8")
+            whole.replace(folder.identity)
+        yield folder.identity.read_text(encoding="utf-8").strip()

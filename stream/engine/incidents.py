@@ -1,0 +1,116 @@
+"""Signals → incidents: what detect noticed is written down, and incidents end when their signals have cleared."""
+
+from detectors.signals import HostStatus, Signal, SignalState
+from remediations.identities import incident_id
+from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
+from remediations.records import HumanNeeded, IncidentClosed, IncidentOpened, IncidentUpdated, VerificationOutcome
+from stream.engine.context import EngineContext
+from stream.errors import AppendLostError
+
+NOTICES_SECONDS = 0.2
+# A second run after one that broke off or that nobody saw the end of: only where the playbook says it does no harm.
+NOT_REPEATED = frozenset({VerificationOutcome.FAILED, VerificationOutcome.UNKNOWN})
+
+
+async def take_notices(context: EngineContext) -> None:
+    """Wait a moment for signals and roster entries; keep the roster, write signals down as incidents."""
+    for offset, notice in await context.notices.read(NOTICES_SECONDS):
+        if isinstance(notice, HostStatus):
+            known = context.roster.get(notice.host)
+            if known is None or notice.time >= known.time:
+                context.roster[notice.host] = notice
+        else:
+            await write_signal_or_rewind(context, offset, notice)
+
+
+async def write_signal_or_rewind(context: EngineContext, offset: int, signal: Signal) -> None:
+    """Write a signal down; when its record gets lost, the signal is read again. Raises AppendLostError then."""
+    try:
+        await write_signal(context, offset, signal)
+    except AppendLostError:
+        context.notices.rewind(offset)
+        raise
+
+
+async def write_signal(context: EngineContext, offset: int, signal: Signal) -> None:
+    """Open an incident, or add to the open one of the host. A signal that is in the log already changes nothing."""
+    context.checkpoint("W0")
+    ledger = context.ledger
+    if ledger.is_handled(signal.id):
+        context.checkpoint("W1")
+        return
+    incident = ledger.incident_of(signal.host)
+    if incident is not None:
+        await context.append(update_of(incident, offset, signal))
+    elif signal.state is SignalState.RAISED:
+        episode = ledger.next_episode(signal.host)
+        await context.append(
+            IncidentOpened(incident_id(signal.host, episode), signal.host, episode, signal, signal_offset=offset)
+        )
+        context.events.info("incident.opened", host=signal.host, signal=signal.id, score=signal.score)
+    context.checkpoint("W1")
+
+
+def update_of(incident: Incident, offset: int, signal: Signal) -> IncidentUpdated:
+    """The record of a further signal of an incident."""
+    return IncidentUpdated(
+        incident_id=incident.incident_id,
+        host=incident.host,
+        signal_id=signal.id,
+        raised_id=signal.raised_id,
+        kind=signal.kind,
+        state=signal.state,
+        signal_time=signal.time,
+        score=signal.score,
+        signal_offset=offset,
+    )
+
+
+async def close_incidents(context: EngineContext) -> None:
+    """Close incidents whose signals have all cleared, unless one of their runs is not done or not judged yet."""
+    for incident in context.ledger.open_incidents():
+        if incident.raised or is_in_progress(context, incident):
+            continue
+        helped = any(action.outcome is VerificationOutcome.SUCCESS for action in runs_of(context, incident)[-1:])
+        reason = "verified" if helped else "recovered"
+        await context.append(IncidentClosed(incident.incident_id, incident.host, reason))
+        context.looks.pop(incident.incident_id, None)
+        context.events.info("incident.closed", host=incident.host, incident=incident.incident_id, reason=reason)
+        context.checkpoint("W10")
+
+
+async def call_humans(context: EngineContext) -> None:
+    """Hand an incident over when its last run did not help and no further attempt may follow."""
+    for incident in context.ledger.open_incidents():
+        actions = runs_of(context, incident)
+        if not incident.raised or incident.status is not IncidentStatus.OPEN or not actions:
+            continue
+        reason = give_up_reason(context, actions)
+        if reason:
+            await context.append(HumanNeeded(incident.incident_id, incident.host, actions[-1].action_id, reason))
+            context.events.warning("incident.needs_human", host=incident.host, reason=reason)
+
+
+def give_up_reason(context: EngineContext, actions: tuple[Action, ...]) -> str:
+    """Why no further attempt may follow the last run, empty if one may."""
+    last = actions[-1]
+    if last.status is not ActionStatus.VERIFIED or last.outcome is None or last.claim is None:
+        return ""
+    if len(actions) >= last.claim.limits.attempts_maximum:
+        return f"attempts_exhausted: {len(actions)} run, the last one {last.outcome.value}"
+    playbook = context.rulebook.playbooks.get(last.playbook)
+    if last.outcome in NOT_REPEATED and (playbook is None or not playbook.sidecar.idempotent):
+        return f"not_repeatable: {last.playbook} is not idempotent and its run is {last.outcome.value}"
+    return ""
+
+
+def runs_of(context: EngineContext, incident: Incident) -> tuple[Action, ...]:
+    """The incident's actions that ran, or may have, in the order they were decided."""
+    actions = (context.ledger.state.actions[action_id] for action_id in incident.actions)
+    return tuple(action for action in actions if action.status in EXECUTED)
+
+
+def is_in_progress(context: EngineContext, incident: Incident) -> bool:
+    """Whether an action of the incident is claimed, may still have its effect, or is not judged yet."""
+    actions = (context.ledger.state.actions[action_id] for action_id in incident.actions)
+    return any(action.is_unfinished or action.status is ActionStatus.FINISHED for action in actions)
