@@ -36,7 +36,7 @@ check: $(READY) ## Style, types, import directions, playbooks.
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production -q playbooks
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production -q -c playbooks/.ansible-lint playbooks
 
 format: $(READY) ## Put the code in form.
 	$(BIN)/ruff format --quiet .
