@@ -37,9 +37,6 @@ class DetectMetrics:
             "tidegate_detect_records", "Records read, by topic role.", ("source",), registry=registry
         )
         self.samples = Counter("tidegate_detect_samples", "Readings applied to models.", registry=registry)
-        self.duplicates = Counter(
-            "tidegate_detect_samples_duplicate", "Readings that had been applied before.", registry=registry
-        )
         self.dropped = Counter(
             "tidegate_detect_values_dropped", "Values left out of a reading, by reason.", ("reason",), registry=registry
         )
@@ -47,8 +44,11 @@ class DetectMetrics:
             "tidegate_detect_records_rejected", "Records sent to the dead letter, by reason.", ("reason",),
             registry=registry,
         )  # fmt: skip
-        self.refused = Counter(
-            "tidegate_detect_series_refused", "New hosts or series over a limit, by kind.", ("kind",), registry=registry
+        self.left_out = Counter(
+            "tidegate_detect_left_out",
+            "What models did not take in, by kind: duplicates, late values, hosts and series over a limit.",
+            ("kind",),
+            registry=registry,
         )
         self.signals = Counter(
             "tidegate_detect_signals", "Signals written, by kind and state.", ("kind", "state"), registry=registry
@@ -58,10 +58,11 @@ class DetectMetrics:
             "tidegate_detect_ingest_lag_seconds", "Event time to applied.", buckets=LAG_BUCKETS_SECONDS,
             registry=registry,
         )  # fmt: skip
-        self.consumer_lag = Gauge(
-            "tidegate_detect_consumer_lag_records", "Records not yet processed, by topic role.", ("source",),
+        self.samples_lag = Gauge(
+            "tidegate_detect_samples_lag_records",
+            "Records of the samples topic that are not processed yet, in the partitions of this worker.",
             registry=registry,
-        )  # fmt: skip
+        )
         self.state_bytes = Counter("tidegate_detect_state_written_bytes", "Model state written.", registry=registry)
         self.state_age = Gauge(
             "tidegate_detect_state_unsaved_seconds", "Age of the oldest unsaved change.", registry=registry

@@ -9,6 +9,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import BrokerResponseError
 
 from detectors.errors import RowError
+from detectors.host import Refusals
 from detectors.samples import Sample
 from detectors.signals import Evidence, HostStatus, Signal, SignalKind, SignalState
 from stream.detect.outbox import Message
@@ -35,6 +36,7 @@ class CountingShard:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.tallies: list[Tally] = []
+        self.refusals = Refusals()
         self._rows: dict[str, int] = {}
         self._dirty: dict[int, int] = {}
 
@@ -48,6 +50,7 @@ class CountingShard:
             place = (source.offset << 16) + source.index
             name = f"{source.topic}/{source.partition}"
             if offset <= tally.applied_offset or place <= tally.places.get(name, -1):
+                self.refusals.duplicates += 1
                 continue
             self._dirty.setdefault(row, offset)
             tally.applied_offset = offset

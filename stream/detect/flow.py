@@ -81,12 +81,18 @@ class Detect:
     async def apply_samples(self, work: DetectWork) -> None:
         """Apply record by record: the signals of the records before one that raises are not lost with it."""
         now = time.time()
+        before = msgspec.structs.asdict(work.partition.shard.refusals)
         for place, (record, sample) in enumerate(work.samples):
             if place % SLICE_RECORDS == SLICE_RECORDS - 1:
                 await asyncio.sleep(0)
             self._apply(work, record, sample)
             self._metrics.lag.observe(max(0.0, now - sample.time))
         self._metrics.samples.inc(len(work.samples))
+        self._count_left_out(before, msgspec.structs.asdict(work.partition.shard.refusals))
+
+    def _count_left_out(self, before: dict[str, int], now: dict[str, int]) -> None:
+        for kind, count in now.items():
+            self._metrics.left_out.labels(kind).inc(count - before[kind])
 
     def _apply(self, work: DetectWork, record: ConsumerRecord[bytes, bytes], sample: Sample) -> None:
         outcome = guarded(lambda: work.partition.shard.apply([(record.offset, sample)]), record)

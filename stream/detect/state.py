@@ -7,6 +7,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from detectors.errors import RowError
+from detectors.host import Refusals
 from detectors.samples import Sample
 from detectors.signals import HostStatus, Signal
 from stream.detect.outbox import Message, Publisher
@@ -22,7 +23,13 @@ FETCH_BYTES_MAXIMUM = 4 * 1024 * 1024
 
 
 class ShardLike(Protocol):
-    """What the stream needs of the models of one partition; detectors.shard.Shard is the one in use."""
+    """What the stream needs of the models of one partition; detectors.shard.Shard is the one in use.
+
+    Attributes:
+        refusals: Counts of what was not taken in, since the start of this process.
+    """
+
+    refusals: Refusals
 
     def apply(self, samples: Sequence[tuple[int, Sample]]) -> list[Signal]:
         """Apply (samples-topic offset, sample) pairs in order."""

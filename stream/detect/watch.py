@@ -64,7 +64,7 @@ class Watch:
             if self._is_caught_up(partition, state):
                 partition.quiet_clock += elapsed
                 await self._look(partition, now)
-        self._metrics.consumer_lag.labels("samples").set(lag)
+        self._metrics.samples_lag.set(lag)
         self._count_hosts()
 
     def _is_caught_up(self, partition: OwnedPartition, state: FetchState) -> bool:

@@ -30,7 +30,8 @@ class Bench:
     def __init__(self, fails_on: str = "") -> None:
         self.outbox = FakeOutbox(fails_on)
         self.state = FakeState()
-        self.metrics = DetectMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = DetectMetrics(self.registry)
         self.shard = ScriptedShard(0)
         self.shards = Shards(SAMPLES, self.state, lambda _partition: self.shard, 1e6, self.metrics)
         self.detect = Detect(self.shards, "signals", self.outbox, DeadLetters(self.outbox, "dead"), self.metrics)
@@ -92,6 +93,7 @@ async def test_a_batch_that_changes_nothing_is_done_at_once() -> None:
     bench.shard.take_dirty()
     await bench.detect.handle(batch)
     assert batch.is_done
+    assert bench.registry.get_sample_value("tidegate_detect_left_out_total", {"kind": "duplicates"}) == 1.0
 
 
 async def test_signals_are_durable_before_the_state_that_gave_them() -> None:
