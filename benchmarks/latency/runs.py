@@ -1,8 +1,8 @@
 """From bytes to a started playbook.
 
-Hosts go strange one after the other, and stay so; a rule in mode auto answers each with a playbook that takes its marker
-and does nothing else. The time is from just before the deciding reading was published to the moment a reader of the
-audit log has the record that the run starts, and the record of its first task that ended.
+Hosts go strange one after the other, and stay so; a rule in mode auto answers each with a playbook that takes its
+marker and does nothing else. The time is from just before the deciding reading was published to the moment a reader of
+the audit log has the record that the run starts, and the one of its first task that ended.
 """
 
 import asyncio

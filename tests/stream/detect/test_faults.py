@@ -24,7 +24,7 @@ from tests.stream.detect.storms import (
     read_all,
     wait_until_all_committed,
 )
-from tests.stream.test_storm import header, make_topics, saved_run, storm_settings
+from tests.stream.detect.test_storm import header, make_topics, saved_run, storm_settings
 
 OUTAGE_SECONDS = 20.0
 
