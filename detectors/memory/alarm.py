@@ -6,16 +6,16 @@ from typing import Final
 from detectors.memory.compiled import part
 from detectors.memory.layout import ALARM_SIZE, CALM, IS_RAISED, PEAKS, RECENT, Floats
 
-THRESHOLD: Final = 2.0  # shipped
-CLEAR: Final = 1.0  # a score below it is calm
+THRESHOLD: Final = 1.3  # shipped; 1.2 to 1.6 is flat on the development series
+CLEAR: Final = 0.7  # a score below it is calm
 CALM_ROWS: Final = 5.0  # so many calm rows in a row clear
 GAIN: Final = 1.2  # a new peak must be so much higher than the recent one, which halves in ...
-HALF_ROWS: Final = 100.0
+HALF_ROWS: Final = 30.0
 HALF_SECONDS: Final = 28_800.0  # ... so many rows or seconds, the sooner
 # A score must be above the RANK-th highest peak of the series' own history; peaks halve in ...
 LONG_ROWS: Final = 2000.0
 LONG_SECONDS: Final = 604_800.0
-PEAK_LEAST: Final = 1.0  # lower scores are no peaks
+PEAK_LEAST: Final = 0.7  # lower scores are no peaks
 
 NONE, RAISED, RENEWED, CLEARED = 0.0, 1.0, 2.0, 3.0
 

@@ -59,9 +59,9 @@ def learn(floats: Floats, shape: Shape, told: Floats, v: int, at: int, rows: flo
     y, keep = told[v, SEEN], True
     if cal >= 0.0:
         keep = calibrate(floats, tail, abs(float(y) - float(told[v, NEAREST])), weight, cal)
-    if keep or thinned(bits, weight, rows - SETTLE + 1.0):
+    if keep or thinned(bits, weight / shape.thin, rows - SETTLE + 1.0):
         count = int(floats[tail + REMEMBERED])
-        floats[tail + REMEMBERED] = remember(floats, memory, count, shape.values, y, at, bits)
+        floats[tail + REMEMBERED] = remember(floats, shape, memory, count, y, at, bits)
 
 
 @part

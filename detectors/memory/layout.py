@@ -44,6 +44,8 @@ class Shape(NamedTuple):
     minus: Rows
     windows: Words
     values: int
+    candidates: int
+    thin: float
     slots: int
     skip: int
     memories: int

@@ -11,15 +11,23 @@ from detectors.memory.views import MEANS, TERMS, VIEWS
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A set of views and a size of memory.
+    """A set of views and a kind of memory; all else is the same in every profile.
 
-    `values` numbers are remembered per view; `slots` parts of a week are remembered for the view "off week", if it is
-    among the views. All else is the same in every profile.
+    Parameters:
+        name: What settings call it.
+        views: Names of rows of `views.VIEWS`; "value" must be among them, it is what evidence is told by.
+        values: How many numbers each view remembers.
+        candidates: Of how many random ones the most dispensable is forgotten. 1: the memory follows the last weeks.
+            More: it covers the range of all it ever saw, which a small memory needs.
+        thin: Of the rows that surprise nobody, one in so many is remembered.
+        slots: Parts of a week that are remembered, for the view "off week".
     """
 
     name: str
     views: tuple[str, ...]
     values: int
+    candidates: int
+    thin: float
     slots: int = 0
 
     def means(self) -> tuple[str, ...]:
@@ -37,6 +45,8 @@ class Profile(msgspec.Struct, frozen=True):
             minus=np.array([terms.index(VIEWS[name].minus) for name in self.views]),
             windows=np.array([MEANS[name] for name in self.means()]),
             values=self.values,
+            candidates=self.candidates,
+            thin=self.thin,
             slots=self.slots,
             skip=2 * (MEANS_START + len(self.means())),
             memories=memories,
@@ -54,6 +64,6 @@ class Profile(msgspec.Struct, frozen=True):
         return zlib.crc32(repr(layout).encode())
 
 
-FULL: Final = Profile("full", tuple(VIEWS), values=384, slots=336)
-LEAN: Final = Profile("lean", ("value", "smooth", "off 48"), values=29)
+FULL: Final = Profile("full", tuple(VIEWS), values=384, candidates=1, thin=20.0, slots=336)
+LEAN: Final = Profile("lean", ("value", "12 off 48", "swing"), values=30, candidates=16, thin=50.0)
 PROFILES: Final = {profile.name: profile for profile in (FULL, LEAN)}

@@ -1,14 +1,14 @@
 """A sorted memory of numbers."""
 
+import math
 from typing import Final
 
 import numpy as np
 
 from detectors.memory.compiled import part
-from detectors.memory.layout import Floats
+from detectors.memory.layout import Floats, Shape
 
-THIN: Final = 20.0  # one row in so many is remembered, whatever it is ...
-EARLY: Final = 50.0  # ... and nearly all of the first so many
+EARLY: Final = 50.0  # rows, nearly all of which are remembered
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
@@ -17,12 +17,17 @@ _S24, _S27, _S30, _S31, _S40 = (np.uint64(bits) for bits in (24, 27, 30, 31, 40)
 
 
 @part
-def shuffled(seed: int, count: int) -> np.uint64:
-    """64 random bits that depend on nothing but their arguments (SplitMix64): no generator is part of the state."""
-    z = np.uint64(seed) + np.uint64(count) * _GOLDEN
+def mixed(z: np.uint64) -> np.uint64:
+    """64 bits, well stirred (the finaliser of SplitMix64)."""
     z = (z ^ (z >> _S30)) * _MIX1
     z = (z ^ (z >> _S27)) * _MIX2
     return np.uint64(z ^ (z >> _S31))
+
+
+@part
+def shuffled(seed: int, count: int) -> np.uint64:
+    """64 random bits that depend on nothing but their arguments: no generator is part of the state."""
+    return mixed(np.uint64(seed) + np.uint64(count) * _GOLDEN)
 
 
 @part
@@ -49,20 +54,39 @@ def nearest(floats: Floats, start: int, count: int, y: np.float32, at: int) -> f
 
 
 @part
-def thinned(bits: np.uint64, weight: float, age: float) -> bool:
-    """Whether a row that is nothing special is remembered all the same: a sample of the past."""
-    return float(bits >> _S40) / 16777216.0 < max(weight / THIN, EARLY / age)
+def thinned(bits: np.uint64, usual: float, age: float) -> bool:
+    """Whether a row that is nothing special is remembered all the same, as a sample of the past: so are nearly all of
+    the first rows, later the share `usual`.
+    """
+    return float(bits >> _S40) / 16777216.0 < max(usual, EARLY / age)
 
 
 @part
-def remember(floats: Floats, start: int, count: int, room: int, y: np.float32, at: int, bits: np.uint64) -> int:
-    """Put y at its place; a memory without room forgets a random value for it. Returns how many are remembered now."""
-    if count < room:
+def spared(floats: Floats, shape: Shape, start: int, count: int, bits: np.uint64) -> int:
+    """Which place is forgotten: of some random candidates the one whose neighbours are nearest to each other. One
+    candidate makes a memory that follows the last weeks, many make one that covers all it ever saw.
+    """
+    chosen, least = -1, math.inf
+    for _ in range(shape.candidates):
+        at = start + int(((bits & _LOW24) * np.uint64(count)) >> _S24)
+        room = math.inf
+        if start < at < start + count - 1:
+            room = float(floats[at + 1]) - float(floats[at - 1])
+        if chosen < 0 or room < least:
+            chosen, least = at, room
+        bits = mixed(bits)
+    return chosen
+
+
+@part
+def remember(floats: Floats, shape: Shape, start: int, count: int, y: np.float32, at: int, bits: np.uint64) -> int:
+    """Put y at its place; a full memory forgets another value for it. Returns how many are remembered now."""
+    if count < shape.values:
         for j in range(start + count, at, -1):
             floats[j] = floats[j - 1]
         floats[at] = y
         return count + 1
-    forgotten = start + int(((bits & _LOW24) * np.uint64(count)) >> _S24)
+    forgotten = spared(floats, shape, start, count, bits)
     if forgotten < at:
         for j in range(forgotten, at - 1):
             floats[j] = floats[j + 1]

@@ -6,7 +6,7 @@ from typing import Final
 from detectors.memory.compiled import part
 from detectors.memory.layout import EXCEEDANCES, EXCESS, QUANTILE, SPREAD, Floats
 
-SHARE: Final = 0.015  # of the distances, in rows of a minute or more, are surprises; .01 to .02 are equally good
+SHARE: Final = 0.02  # of the distances, in rows of a minute or more, are surprises; .015 is as good
 AT_SHARE: Final = -math.log10(SHARE)
 DECADE: Final = 1.0 / math.log(10.0)
 P_MAXIMUM: Final = 10.0  # a single view says at most 1e-10

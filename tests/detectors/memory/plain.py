@@ -18,7 +18,11 @@ def single(number: float) -> float:
 
 def shuffled(seed: int, count: int) -> int:
     """SplitMix64 of a counter."""
-    z = (seed + count * 0x9E3779B97F4A7C15) & BITS
+    return mixed((seed + count * 0x9E3779B97F4A7C15) & BITS)
+
+
+def mixed(z: int) -> int:
+    """Its finaliser."""
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & BITS
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & BITS
     return z ^ (z >> 31)
@@ -45,12 +49,12 @@ class PlainTail:
             return 0.0
         p = tail.P_MAXIMUM
         if self.excess > 0.0:
-            p = min(-math.log10(0.015) + (distance - self.quantile) / self.excess / math.log(10.0), p)
+            p = min(-math.log10(tail.SHARE) + (distance - self.quantile) / self.excess / math.log(10.0), p)
         return p * (distance / (distance + tail.MATERIAL * reach))
 
     def calibrate(self, distance: float, weight: float, age: float) -> bool:
         """Learn; whether it was a surprise."""
-        share = min(max(0.015 * weight, 1.0 / (age + 1.0)), 0.015)
+        share = min(max(tail.SHARE * weight, 1.0 / (age + 1.0)), tail.SHARE)
         if age == 0.0:
             self.quantile = single(distance)
         quantile = distance if age == 0.0 else self.quantile
@@ -72,9 +76,9 @@ class PlainTail:
 class PlainView:
     """One view: a sorted list and a calibration."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, profile: Profile) -> None:
         self.memory: list[float] = []
-        self.room = room
+        self.profile = profile
         self.tail = PlainTail()
 
     def step(self, y: float, rows: float, weight: float, bits: int, *, learns: bool) -> float:
@@ -86,12 +90,22 @@ class PlainView:
             vote = single(self.tail.probability(distance, self.memory[-1] - self.memory[0]))
         if learns:
             keep = self.tail.calibrate(distance, weight, cal) if cal >= 0.0 else True
-            past = max(weight / remembered.THIN, remembered.EARLY / (rows - kernel.SETTLE + 1.0))
+            past = max(weight / self.profile.thin, remembered.EARLY / (rows - kernel.SETTLE + 1.0))
             if keep or (bits >> 40) / 2**24 < past:
-                if len(self.memory) == self.room:
-                    del self.memory[(bits & 0xFFFFFF) * self.room >> 24]
+                if len(self.memory) == self.profile.values:
+                    del self.memory[self.spared(bits)]
                 bisect.insort(self.memory, y)
         return vote
+
+    def spared(self, bits: int) -> int:
+        """Of some random places the one whose neighbours are nearest to each other."""
+        inner = [after - before for before, after in zip(self.memory[:-2], self.memory[2:], strict=True)]
+        room = [math.inf, *inner, math.inf]
+        places = []
+        for _ in range(self.profile.candidates):
+            places.append((bits & 0xFFFFFF) * self.profile.values >> 24)
+            bits = mixed(bits)
+        return min(places, key=lambda place: room[place])
 
 
 class PlainAlarm:
@@ -131,7 +145,7 @@ class PlainDetector:
         self.swing = 0.0
         self.means = dict.fromkeys(views.MEANS, 0.0)
         self.week: dict[int, float] = {}
-        self.views = {name: PlainView(profile.values) for name in profile.views}
+        self.views = {name: PlainView(profile) for name in profile.views}
         self.alarm = PlainAlarm()
 
     def step(self, time: float, value: float, *, learns: bool = True) -> Told:
@@ -149,7 +163,7 @@ class PlainDetector:
             bits = shuffled(self.seed, rows * len(self.views) + number)
             y = single(terms[plus] - terms[minus])
             votes.append(view.step(y, rows, weight, bits, learns=learns) if rows >= kernel.SETTLE else 0.0)
-        score = (sum(p * p * p for p in votes) / len(votes)) ** (1.0 / 3.0)
+        score = math.sqrt(sum(p * p for p in votes) / len(votes))
         if learns:
             self.follow(time, value, terms)
         self.time, self.last = max(time, self.time) if rows else time, x
