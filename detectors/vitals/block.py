@@ -1,0 +1,224 @@
+"""The state of up to 64 metrics of one host, in one piece of memory."""
+
+import math
+import struct
+from typing import Final, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from detectors.errors import RowError
+from detectors.vitals import kernel
+from detectors.vitals.combination import PACE_ROWS_LEAST
+from detectors.vitals.layout import (
+    ABSENT,
+    ANOMALY,
+    BLAME,
+    COUNTS,
+    DEVIATION,
+    DIAGONALS,
+    FIRST,
+    HIGH,
+    INTERVAL,
+    LEAST,
+    LEVEL,
+    LOW,
+    MOVEMENT,
+    NEW_JUMPS,
+    NORMAL,
+    QUANTILE,
+    QUICK,
+    RELATED,
+    RELATIONS,
+    RESULT_SIZE,
+    RING,
+    RING_START,
+    SCORE,
+    SEEN,
+    SQUARES,
+    TAIL_SIZE,
+    TAILS_START,
+    TOLD_SIZE,
+    UNIT,
+    VALUE,
+    Flags,
+    Floats,
+    Parts,
+    Words,
+    parts_of,
+    words_of,
+)
+from detectors.vitals.views import DAY, INTERVAL_LEAST
+
+CAPACITY_MAXIMUM: Final = 64
+GROWTH: Final = 1.25
+HEADER: Final = struct.Struct("<4sHH")
+MAGIC: Final = b"tgv1"
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """What a block says of rows in order, as arrays.
+
+    `scores` ranks rows, `anomalies` decides alarms (1 is one); `votes` is rows by (relations, movement, new jumps);
+    `blames` is rows by metrics.
+    """
+
+    scores: Words
+    anomalies: Words
+    votes: Words
+    blames: Floats
+
+
+class Band(msgspec.Struct, frozen=True):
+    """What was expected of a metric, in its own unit; `score` is -log10 of the tail probability of what was seen."""
+
+    centre: float
+    low: float
+    high: float
+    score: float
+
+
+class Block:
+    """Up to 64 metrics that are judged together, each a column of one contiguous array.
+
+    Parameters:
+        metrics: Metrics to begin with; `grow` adds more.
+
+    Example:
+        >>> import numpy as np
+        >>> block = Block(8)
+        >>> noise = np.random.default_rng(0).normal(size=(500, 8))
+        >>> noise[499] += 30.0
+        >>> rows = block.apply(np.arange(500) * 60.0, noise)
+        >>> bool(rows.anomalies[498] < 1.0), bool(rows.anomalies[499] > 1.0)
+        (True, True)
+    """
+
+    __slots__ = ("_parts", "_told", "capacity", "metrics", "words")
+
+    def __init__(self, metrics: int = 0) -> None:
+        self.metrics = 0
+        self._bind(np.zeros(words_of(0)), 0)
+        self.grow(metrics)
+
+    def _bind(self, words: Words, capacity: int) -> None:
+        self.words = words
+        self.capacity = capacity
+        self._parts: Parts = parts_of(words, capacity)
+        self._told: Floats = np.zeros((TOLD_SIZE, capacity), np.float32)
+
+    def grow(self, metrics: int) -> None:
+        """Add empty metrics until there are so many, at most 64."""
+        if metrics > CAPACITY_MAXIMUM:
+            raise ValueError(f"a block of {metrics} metrics, wanted at most {CAPACITY_MAXIMUM}")
+        if metrics > self.capacity:
+            wanted = max(metrics, int(self.capacity * GROWTH) if self.capacity else 0)
+            self._widen(min(wanted + wanted % 2, CAPACITY_MAXIMUM))
+        for slot in range(self.metrics, metrics):
+            self.vacate(slot)
+        self.metrics = max(metrics, self.metrics)
+
+    def _widen(self, capacity: int) -> None:
+        old, was = self._parts, self.capacity
+        self._bind(np.zeros(words_of(capacity)), capacity)
+        head, origin, grid = self._parts
+        head[:] = old.head
+        origin[:, :was] = old.origin
+        grid[:SQUARES, :was] = old.grid[:SQUARES]
+        for view in range(RELATED):
+            to, source = SQUARES + view * capacity, SQUARES + view * was
+            grid[to : to + was, :was] = old.grid[source : source + was]
+
+    def vacate(self, slot: int) -> None:
+        """Forget one metric; its place is that of a metric never seen."""
+        _, origin, grid = self._parts
+        origin[:, slot] = 0.0
+        origin[FIRST, slot] = np.nan
+        grid[:, slot] = 0.0
+        grid[RING_START : RING_START + RING, slot] = np.nan
+        grid[DIAGONALS : DIAGONALS + RELATED, slot] = 1.0
+        for view in range(RELATED):
+            row = SQUARES + view * self.capacity + slot
+            grid[row] = 0.0
+            grid[row, slot] = 1.0
+
+    def floor(self, slot: int, least: float) -> None:
+        """Smaller deviations of a metric than `least`, in its own unit, do not matter."""
+        self._parts.origin[LEAST, slot] = least
+
+    def apply(self, times: Words, values: Words, learns: Flags | None = None) -> Rows:
+        """Score, then learn, rows in order: epoch seconds, rows by metrics; NaN is missing."""
+        values = np.ascontiguousarray(values, np.float64)
+        results = np.empty((len(times), RESULT_SIZE))
+        blames = np.zeros(values.shape, np.float32)
+        flags = np.ones(len(times), np.bool_) if learns is None else learns
+        kernel.apply(*self._parts, np.asarray(times, np.float64), values, flags, self._told, results, blames)
+        votes = results[:, [RELATIONS, MOVEMENT, NEW_JUMPS]]
+        return Rows(results[:, SCORE], results[:, ANOMALY], votes, blames)
+
+    def varying(self) -> npt.NDArray[np.bool_]:
+        """Which metrics have ever changed."""
+        grid = self._parts.grid
+        return np.asarray(grid[HIGH, : self.metrics] > grid[LOW, : self.metrics])
+
+    def mature(self) -> npt.NDArray[np.bool_]:
+        """Which metrics were seen often enough to count."""
+        return np.asarray(self._parts.grid[SEEN, : self.metrics] >= kernel.WARM)
+
+    def blame(self, slot: int) -> float:
+        """How much a metric is to blame for the score of the last row; 0 if it was missing or is too young."""
+        return float(self._told[BLAME, slot] * self._told[COUNTS, slot])
+
+    def band(self, slot: int) -> Band:
+        """What was expected of a metric at the last row, in its own unit, in the view that is more surprised."""
+        _, origin, grid = self._parts
+        view = max((LEVEL, QUICK), key=lambda view: abs(float(self._told[NORMAL + view, slot])))
+        first, unit = float(origin[FIRST, slot]), float(origin[UNIT, slot])
+        centre = float(self._told[VALUE, slot]) - float(self._told[DEVIATION + view, slot])
+        width = max(
+            float(grid[TAILS_START + view * TAIL_SIZE + QUANTILE, slot]),
+            kernel.FLOOR * (float(grid[HIGH, slot]) - float(grid[LOW, slot])),
+        )
+        width = max(unit * width, float(origin[LEAST, slot]))
+        score = -math.log10(math.erfc(abs(float(self._told[NORMAL + view, slot])) / math.sqrt(2.0)))
+        centre = first + unit * centre
+        return Band(centre, centre - width, centre + width, score)
+
+    def share_of(self, blocks: int) -> float:
+        """By how much scores are lowered if this is one of so many blocks of a host: the largest of more numbers."""
+        if blocks == 1:
+            return 1.0
+        a_day = max(DAY / max(float(self._parts.head[INTERVAL]), INTERVAL_LEAST), PACE_ROWS_LEAST)
+        return math.sqrt(math.log(a_day) / math.log(a_day * blocks))
+
+    def unseen_seconds(self, slot: int) -> float:
+        """For how long a metric has been missing."""
+        return float(self._parts.grid[ABSENT, slot]) * float(self._parts.head[INTERVAL])
+
+    def reset(self) -> None:
+        """Forget all that was learned; what was declared stays."""
+        head, origin, _ = self._parts
+        floors = origin[LEAST].copy()
+        head[:] = 0.0
+        for slot in range(self.capacity):
+            self.vacate(slot)
+        origin[LEAST] = floors
+        self._told[:] = 0.0
+
+    def to_bytes(self) -> bytes:
+        """The whole state, exactly."""
+        return HEADER.pack(MAGIC, self.metrics, self.capacity) + self.words.tobytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> Self:
+        """A block with this state. RowError if it is none of this version."""
+        if len(state) < HEADER.size:
+            raise RowError(f"saved block of {len(state)} bytes is cut off")
+        magic, metrics, capacity = HEADER.unpack_from(state)
+        if magic != MAGIC or metrics > capacity or len(state) != HEADER.size + 8 * words_of(capacity):
+            raise RowError(f"these {len(state)} bytes are no block of metrics, or of another version of it")
+        block = cls()
+        block._bind(np.frombuffer(state, np.float64, offset=HEADER.size).copy(), capacity)
+        block.metrics = metrics
+        return block
