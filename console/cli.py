@@ -20,9 +20,11 @@ from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
 from console.reading import publish, read_audit, read_notices, tail_audit
 from remediations.errors import RemediationError
+from remediations.loading import load_rulebook
 from remediations.records import Seen
 from stream.audit.log import read_head, verify_log
 from stream.engine.context import EngineFolder
+from stream.engine.flow import rule_files
 from stream.errors import SettingsError, StreamError, UnreachableError
 from stream.logs import configure_logs
 from stream.roles import connected, serve_all, serve_detect, serve_engine, with_address
@@ -100,6 +102,13 @@ def demo(
 ) -> None:
     """A small live fleet, a real fault, a real repair, and a fault that must not be repaired. Under three minutes."""
     raise typer.Exit(run_demo(folder, keep=keep, seed=seed))
+
+
+@app.command()
+def check(*, config: Config = None, as_json: AsJson = False) -> None:
+    """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
+    answer = queries.rules(load_rulebook(*map(Path, rule_files(load_settings(config)))))
+    _show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 
 @app.command()

@@ -13,9 +13,12 @@ import msgspec
 
 from console.errors import IncidentNotFoundError
 from console.sentences import say
-from detectors.signals import HostState, HostStatus, Notice, Signal
+from detectors.signals import HostState, HostStatus, Notice, Signal, SignalKind
+from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.ledger import Ledger
+from remediations.loading import Rulebook
+from remediations.policies import RuleMode
 from remediations.records import DecisionMade, EngineStarted, Entry, GateResult, Record, Verdict, VerificationOutcome
 
 ROSTER_AGE_MAXIMUM_SECONDS = 180.0  # detect repeats its roster every minute: three missed ones mean that it is down
@@ -125,6 +128,48 @@ class AuditLine(msgspec.Struct, frozen=True):
     host: str
     text: str
     record: Record | None
+
+
+class RuleRow(msgspec.Struct, frozen=True):
+    """One rule of the policy, with the hosts of the inventory that it is meant for."""
+
+    rule: str
+    mode: RuleMode
+    playbook: str
+    kinds: tuple[SignalKind, ...]
+    hosts: tuple[str, ...]
+    cooldown_seconds: float
+    attempts_maximum: int
+
+
+class RulesAnswer(msgspec.Struct, frozen=True):
+    """What an operator wrote comes to: rules in the order they are asked, and how much they may choose from."""
+
+    rules: tuple[RuleRow, ...]
+    hosts: int
+    playbooks: tuple[str, ...]
+    protected_hosts: tuple[str, ...]
+
+
+def rules(book: Rulebook) -> RulesAnswer:
+    """The rulebook without what may be secret in it (variables of hosts, inputs)."""
+    return RulesAnswer(
+        rules=tuple(
+            RuleRow(
+                rule=rule.name,
+                mode=rule.mode,
+                playbook=rule.playbook,
+                kinds=rule.match.kinds,
+                hosts=tuple(host for host in book.inventory.hosts if covers(rule.match, book.inventory, host)),
+                cooldown_seconds=rule.cooldown_seconds,
+                attempts_maximum=rule.attempts_maximum,
+            )
+            for rule in book.policy.rules
+        ),
+        hosts=len(book.inventory.hosts),
+        playbooks=tuple(sorted(book.playbooks)),
+        protected_hosts=book.policy.limits.protected_hosts,
+    )
 
 
 def hosts(

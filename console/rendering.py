@@ -10,10 +10,20 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from console.queries import SHORT_ID_CHARACTERS, AuditLine, Explanation, HostRow, IncidentRow, Phase, Step
+from console.queries import (
+    SHORT_ID_CHARACTERS,
+    AuditLine,
+    Explanation,
+    HostRow,
+    IncidentRow,
+    Phase,
+    RulesAnswer,
+    Step,
+)
 from console.sentences import ago, because, conclusion, denial, number, say, span, utc
 from detectors.signals import HostState, Signal, WindowPoint
 from remediations.chain import ChainReport, FaultKind
+from remediations.policies import RuleMode
 from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
 from remediations.runs import TaskOutcome
 
@@ -36,6 +46,7 @@ PHASES = {
     Phase.OPEN: ("▲ open", "red"),
     Phase.CLOSED: ("✓ closed", "green"),
 }
+MODES = {RuleMode.OBSERVE: "cyan", RuleMode.APPROVE: "yellow", RuleMode.AUTO: "bold yellow"}
 VERDICTS = {Verdict.RUN: "bold yellow", Verdict.OBSERVE: "cyan", Verdict.DENY: "bold red"}
 OUTCOMES = {
     VerificationOutcome.SUCCESS: "green",
@@ -134,6 +145,24 @@ def draw_audit_line(line: AuditLine) -> Text:
         plain(f"{line.incident_id[:ID_CHARACTERS]:<{ID_CHARACTERS}} {line.host:<16} "),
         plain(line.text),
     )
+
+
+def draw_rules(answer: RulesAnswer) -> RenderableType:
+    """Every rule with the hosts it is meant for, below a line that says that all files are sound."""
+    table = _table("rule", "mode", "playbook", "answers", "cooldown", "attempts", "hosts")
+    for row in answer.rules:
+        table.add_row(
+            plain(row.rule),
+            plain(row.mode.value, MODES[row.mode]),
+            plain(row.playbook),
+            ", ".join(kind.value for kind in row.kinds),
+            span(row.cooldown_seconds),
+            str(row.attempts_maximum),
+            plain(", ".join(row.hosts) or "none"),
+        )
+    line = f"sound: {answer.hosts} hosts, playbooks {', '.join(answer.playbooks)}"
+    protected = f"; never touched: {', '.join(answer.protected_hosts)}" if answer.protected_hosts else ""
+    return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table)
 
 
 def draw_chain(report: ChainReport) -> RenderableType:

@@ -15,7 +15,7 @@ from remediations.incidents import Incident
 from remediations.inventory import Inventory
 from remediations.ledger import Ledger
 from remediations.playbooks import Playbook
-from remediations.policies import Policy, Rule, RuleMode, Scalar, Verification
+from remediations.policies import Match, Policy, Rule, RuleMode, Scalar, Verification
 from remediations.records import ClaimLimits, DecisionMade, GateResult, Verdict
 from remediations.runs import RunRequest, Target
 
@@ -71,15 +71,19 @@ def decide(
 def first_match(policy: Policy, incident: Incident, inventory: Inventory) -> Rule | None:
     """Give the first rule that matches a raised signal of the incident; once all cleared, the one that opened it."""
     signals = tuple(incident.raised.values()) or (incident.signal,)
-    groups = set(inventory.groups_of(incident.host))
     for rule in policy.rules:
         match = rule.match
-        everywhere = not match.hosts and not match.groups
-        if not everywhere and incident.host not in match.hosts and not groups & set(match.groups):
-            continue
-        if any(signal.kind in match.kinds and signal.score >= match.score_minimum for signal in signals):
+        if covers(match, inventory, incident.host) and any(
+            signal.kind in match.kinds and signal.score >= match.score_minimum for signal in signals
+        ):
             return rule
     return None
+
+
+def covers(match: Match, inventory: Inventory, host: str) -> bool:
+    """Tell whether a rule with this match is meant for the host."""
+    everywhere = not match.hosts and not match.groups
+    return everywhere or host in match.hosts or not set(match.groups).isdisjoint(inventory.groups_of(host))
 
 
 def claim_limits(policy: Policy, rule: Rule, groups: tuple[str, ...]) -> ClaimLimits:

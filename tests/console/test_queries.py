@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from console.demo.scenery import PLAYBOOKS
 from console.errors import IncidentNotFoundError
 from console.queries import (
     Explanation,
@@ -13,8 +14,10 @@ from console.queries import (
     explain,
     hosts,
     incidents,
+    rules,
 )
 from detectors.signals import HostState, Notice
+from remediations.loading import load_rulebook
 from remediations.policies import RuleMode
 from remediations.records import Entry, Record, RunClaimed, Seen, Verdict, VerificationOutcome
 from tests.console.stories import (
@@ -301,3 +304,15 @@ def test_audit_lines_come_one_by_one() -> None:
 def test_an_empty_log_has_empty_answers() -> None:
     """A fresh installation is no error."""
     assert (hosts([], [], T0), incidents([], T0), list(audit_lines([]))) == ((), (), [])
+
+
+def test_rules_name_the_hosts_they_are_meant_for() -> None:
+    """Each rule with exactly the hosts of its groups; no variable of a host is in the answer."""
+    examples = PLAYBOOKS / "examples"
+    book = load_rulebook(examples / "policy.yml", examples / "inventory.yml", PLAYBOOKS)
+
+    answer = rules(book)
+
+    assert [("restart-web", ("web-1", "web-2"))] == [(row.rule, row.hosts) for row in answer.rules]
+    assert (3, ("db-1",)) == (answer.hosts, answer.protected_hosts)
+    assert b"192.0.2" not in msgspec.json.encode(answer)
