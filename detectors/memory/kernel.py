@@ -111,8 +111,6 @@ def _compiled(sources: int) -> _Apply:
         _ = sources  # part of the key of numba's cache
         terms = np.empty(MEAN_TERMS + len(shape.windows))
         for i in range(len(rows)):
-            results[i] = 0.0
-            told[i] = 0.0
             if math.isfinite(values[i]) and math.isfinite(times[i]):
                 row = rows[i]
                 outcome = step(
@@ -126,6 +124,6 @@ def _compiled(sources: int) -> _Apply:
 apply: Final = _compiled(SOURCES)
 """Samples in order, each of a row of state; `words` and `floats` are the same memory as 64- and 32-bit numbers.
 
-Fills in `results` (samples by RESULT_SIZE) and `told` (samples by views by TOLD_SIZE). A value or time that is not
-finite changes nothing and scores 0.
+Fills in `results` (samples by RESULT_SIZE) and `told` (samples by views by TOLD_SIZE), which come as zeros. A value or
+time that is not finite changes nothing and scores 0.
 """

@@ -64,6 +64,6 @@ class Profile(msgspec.Struct, frozen=True):
         return zlib.crc32(repr(layout).encode())
 
 
-FULL: Final = Profile("full", tuple(VIEWS), values=384, candidates=1, thin=20.0, slots=336)
+FULL: Final = Profile("full", tuple(VIEWS), values=384, candidates=1, thin=15.0, slots=336)
 LEAN: Final = Profile("lean", ("value", "12 off 48", "swing"), values=30, candidates=16, thin=50.0)
 PROFILES: Final = {profile.name: profile for profile in (FULL, LEAN)}

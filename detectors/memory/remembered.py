@@ -66,15 +66,15 @@ def spared(floats: Floats, shape: Shape, start: int, count: int, bits: np.uint64
     """Which place is forgotten: of some random candidates the one whose neighbours are nearest to each other. One
     candidate makes a memory that follows the last weeks, many make one that covers all it ever saw.
     """
-    chosen, least = -1, math.inf
+    chosen, least, drawn = -1, math.inf, np.uint64(bits)
     for _ in range(shape.candidates):
-        at = start + int(((bits & _LOW24) * np.uint64(count)) >> _S24)
+        at = start + int(((drawn & _LOW24) * np.uint64(count)) >> _S24)
         room = math.inf
         if start < at < start + count - 1:
             room = float(floats[at + 1]) - float(floats[at - 1])
         if chosen < 0 or room < least:
             chosen, least = at, room
-        bits = mixed(bits)
+        drawn = mixed(drawn)
     return chosen
 
 

@@ -68,7 +68,7 @@ class SeriesTable:
     """Memory detectors of many series, one contiguous row of one array each, so that rows can be paged and restored.
 
     Parameters:
-        profile: Views and size of memory: `FULL` (15.4 KiB a row) or `LEAN` (0.5 KiB).
+        profile: Views and size of memory: `FULL` (15.1 KiB a row) or `LEAN` (0.5 KiB).
         rows: Rows to begin with; `grow` adds more.
         seed: Of the random choice of what is remembered; rows with equal samples are equal.
 
@@ -117,8 +117,8 @@ class SeriesTable:
         as it is. Values and times that are not finite change nothing.
         """
         count = len(rows)
-        results = np.empty((count, RESULT_SIZE))
-        told = np.empty((count, len(self.profile.views), TOLD_SIZE), np.float32)
+        results = np.zeros((count, RESULT_SIZE))
+        told = np.zeros((count, len(self.profile.views), TOLD_SIZE), np.float32)
         learns = np.ones(count, np.bool_) if learns is None else learns
         kernel.apply(self.words, self._floats, self._shape, rows, times, values, learns, results, told)
         turns = results[:, TURN].astype(np.int8)
@@ -170,7 +170,7 @@ class SeriesDetector:
 
     Each view (value, change, smoothed, against slow means, against its week …) remembers some hundred numbers: a
     thinned sample of the past, and every number that surprised it, so that what happens twice surprises once. An
-    exponential tail turns the distance to the nearest into a probability; the power mean of the views is the score; a
+    exponential tail turns the distance to the nearest into a probability; their root mean square is the score; a
     score above the threshold, the recent peak and the series' own history raises an alarm.
 
     It fails where the strange thing is made of familiar numbers in a familiar pace (a wrong shape within the usual
