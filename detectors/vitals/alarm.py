@@ -1,11 +1,23 @@
 """When does a host's score raise an alarm, and when does the alarm clear?"""
 
 import enum
+import math
+from collections.abc import Sequence
 from typing import Final
 
 THRESHOLD: Final = 1.0  # shipped, for every host and every pace of rows
-CLEAR: Final = 0.6  # a score below it is calm
-CALM_ROWS: Final = 5  # so many calm rows in a row clear
+CLEAR_SHARE: Final = 0.8  # of the level that raises: a score below it is calm
+CALM_ROWS: Final = 3  # so many calm rows in a row clear
+DAY: Final = 86_400.0
+# A host that raises more than a few alarms a day, for days, gets a higher level: each alarm adds RISE to its logarithm,
+# each day takes FALL away, so that no host raises more than FALL / RISE a day for long.
+RISE: Final = 0.1
+FALL: Final = 0.3
+RISE_MAXIMUM: Final = 2.0
+# An alarm recurs if one was raised at about the same time of day on the days before.
+SAME_SECONDS: Final = 900.0
+SAME_DAYS: Final = 7
+REMEMBERED: Final = 64
 
 
 class Turn(enum.IntEnum):
@@ -17,27 +29,52 @@ class Turn(enum.IntEnum):
 
 
 class Alarm:
-    """Raised by one row at the threshold, cleared by `CALM_ROWS` calm ones.
+    """Raised by one row at the level, cleared by `CALM_ROWS` calm ones; knows what recurs daily.
+
+    The level is `THRESHOLD`, and higher on a host that raises several alarms a day for days. What recurs at the same
+    time of day is not muted, a nightly fault may be a fault: `recurred` says on how many of the last seven days it was
+    there.
 
     Example:
         >>> alarm = Alarm()
-        >>> [alarm.turn(score).name for score in (0.3, 1.2, 0.8, 0.5, 0.4, 0.4, 0.4, 0.4)][1::6]
+        >>> [alarm.turn(60.0 * i, score).name for i, score in enumerate((0.3, 1.2, 0.9, 0.5, 0.4, 0.4))][1::4]
         ['RAISED', 'CLEARED']
+        >>> alarm.turn(86_400.0, 1.5).name, alarm.recurred(86_400.0)
+        ('RAISED', 1)
     """
 
-    __slots__ = ("calm", "raised")
+    __slots__ = ("calm", "raised", "raises", "rise", "time")
 
-    def __init__(self, *, raised: bool = False, calm: int = 0) -> None:
+    def __init__(
+        self, *, raised: bool = False, calm: int = 0, rise: float = 0.0, time: float = 0.0, raises: Sequence[float] = ()
+    ) -> None:
         self.raised = raised
         self.calm = calm
+        self.rise = rise
+        self.time = time
+        self.raises = list(raises)
 
-    def turn(self, score: float) -> Turn:
-        """What happens at a row with this score."""
-        self.calm = min(self.calm + 1, CALM_ROWS) if score < CLEAR else 0
-        if not self.raised and score >= THRESHOLD:
-            self.raised = True
+    def level(self) -> float:
+        """The score that raises."""
+        return THRESHOLD * math.exp(self.rise)
+
+    def turn(self, time: float, score: float) -> Turn:
+        """What happens at a row with this time (epoch seconds) and score."""
+        if self.raises:
+            self.rise = max(self.rise - FALL * max(time - self.time, 0.0) / DAY, 0.0)
+        self.time = max(time, self.time) if self.raises else time
+        self.calm = min(self.calm + 1, CALM_ROWS) if score < CLEAR_SHARE * self.level() else 0
+        if not self.raised and score >= self.level():
+            self.raised, self.rise = True, min(self.rise + RISE, RISE_MAXIMUM)
+            self.raises = [*self.raises[1 - REMEMBERED :], time]
             return Turn.RAISED
         if self.raised and self.calm >= CALM_ROWS:
             self.raised = False
             return Turn.CLEARED
         return Turn.NONE
+
+    def recurred(self, time: float) -> int:
+        """On how many of the seven days before, an alarm was raised at this time of day, give or take 15 minutes."""
+        ages = [(time - raised) / DAY for raised in self.raises]
+        days = {round(age) for age in ages if abs(age - round(age)) <= SAME_SECONDS / DAY}
+        return len(days & set(range(1, SAME_DAYS + 1)))

@@ -21,12 +21,12 @@ from detectors.vitals.layout import (
     FIRST,
     HIGH,
     INTERVAL,
+    LARGE,
     LEAST,
     LEVEL,
     LOW,
     MOVEMENT,
     NEW_JUMPS,
-    NORMAL,
     QUANTILE,
     QUICK,
     RELATED,
@@ -167,13 +167,13 @@ class Block:
         return np.asarray(self._parts.grid[SEEN, : self.metrics] >= kernel.WARM)
 
     def blame(self, slot: int) -> float:
-        """How much a metric is to blame for the score of the last row; 0 if it was missing or is too young."""
-        return float(self._told[BLAME, slot] * self._told[COUNTS, slot])
+        """How much a metric is to blame for the scores of the last rows; 0 if it was missing or is too young."""
+        return float(self._parts.grid[BLAME, slot] * self._told[COUNTS, slot])
 
     def band(self, slot: int) -> Band:
         """What was expected of a metric at the last row, in its own unit, in the view that is more surprised."""
         _, origin, grid = self._parts
-        view = max((LEVEL, QUICK), key=lambda view: abs(float(self._told[NORMAL + view, slot])))
+        view = max((LEVEL, QUICK), key=lambda view: float(self._told[LARGE + view, slot]))
         first, unit = float(origin[FIRST, slot]), float(origin[UNIT, slot])
         centre = float(self._told[VALUE, slot]) - float(self._told[DEVIATION + view, slot])
         width = max(
@@ -181,7 +181,7 @@ class Block:
             kernel.FLOOR * (float(grid[HIGH, slot]) - float(grid[LOW, slot])),
         )
         width = max(unit * width, float(origin[LEAST, slot]))
-        score = -math.log10(math.erfc(abs(float(self._told[NORMAL + view, slot])) / math.sqrt(2.0)))
+        score = -math.log10(math.erfc(float(self._told[LARGE + view, slot]) / math.sqrt(2.0)))
         centre = first + unit * centre
         return Band(centre, centre - width, centre + width, score)
 

@@ -68,7 +68,7 @@ def new_jumps(head: Words, grid: Floats, told: Floats, count: int, values_a_day:
     """J: how new the jumps of the last few rows are, 0 where so new ones come about daily, NOVELTY_ZERO lower."""
     nearest(grid, told, count)
     head[NOVELTY] += NOVELTY_RATE * (mean_of_three(grid, told, count) - head[NOVELTY])
-    return head[NOVELTY] - math.log10(values_a_day) + NOVELTY_ZERO
+    return float(head[NOVELTY]) - math.log10(values_a_day) + NOVELTY_ZERO
 
 
 @part

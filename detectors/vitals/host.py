@@ -25,13 +25,25 @@ class Reading(msgspec.Struct, frozen=True):
     """What the host's row says: `anomaly` decides alarms (1 is one), `score` ranks rows, `votes` says who voted how.
 
     The votes are in units of an alarm: `relations` (metrics no longer belong together as usual), `movement` (much of
-    the host moved), `new jumps` (a factor on relations: above 1 where changes are new).
+    the host moved), `new jumps` (a factor on relations: above 1 where changes are new). While an alarm is raised,
+    `recurred` is on how many of the last seven days one was raised at this time of day.
     """
 
     score: float
     anomaly: float
     turn: Turn
     votes: dict[str, float]
+    recurred: int = 0
+
+
+class SavedAlarm(msgspec.Struct, frozen=True, array_like=True):
+    """A saved alarm, see `Alarm`."""
+
+    raised: bool
+    calm: int
+    rise: float
+    time: float
+    raises: list[float]
 
 
 class SavedHost(msgspec.Struct, frozen=True, array_like=True):
@@ -39,8 +51,7 @@ class SavedHost(msgspec.Struct, frozen=True, array_like=True):
 
     version: int
     names: list[str]
-    raised: bool
-    calm: int
+    alarm: SavedAlarm
     blocks: list[bytes]
 
 
@@ -156,7 +167,9 @@ class HostVitals:
         if best is None:
             return SILENT
         votes = dict(zip(SILENT.votes, (float(vote) for vote in best), strict=True))
-        return Reading(score, anomaly, self.alarm.turn(anomaly), votes)
+        turn = self.alarm.turn(time, anomaly)
+        recurred = self.alarm.recurred(time) if self.alarm.raised else 0
+        return Reading(score, anomaly, turn, votes, recurred)
 
     def evidence(self, most: int = BLAMED) -> tuple[SeriesEvidence, ...]:
         """The metrics of the last row, most to blame first, each in its own unit against what was expected of it."""
@@ -192,7 +205,9 @@ class HostVitals:
         """The whole state, exactly."""
         names = sorted(self.names, key=lambda name: self.names[name])
         blocks = [block.to_bytes() for block in self.blocks]
-        return msgspec.msgpack.encode(SavedHost(VERSION, names, self.alarm.raised, self.alarm.calm, blocks))
+        one = self.alarm
+        alarm = SavedAlarm(one.raised, one.calm, one.rise, one.time, one.raises)
+        return msgspec.msgpack.encode(SavedHost(VERSION, names, alarm, blocks))
 
     @classmethod
     def from_bytes(cls, state: bytes) -> Self:
@@ -207,6 +222,7 @@ class HostVitals:
         host = cls()
         host.names = {name: place for place, name in enumerate(saved.names)}
         host.blocks = blocks
-        host.alarm = Alarm(raised=saved.raised, calm=saved.calm)
+        one = saved.alarm
+        host.alarm = Alarm(raised=one.raised, calm=one.calm, rise=one.rise, time=one.time, raises=one.raises)
         host._values = [np.full(CAPACITY_MAXIMUM, np.nan) for _ in blocks]
         return host

@@ -17,6 +17,7 @@ from detectors.vitals.layout import (
     HERE,
     HIGH,
     JUMP,
+    LARGE,
     LEVEL,
     LOW,
     NORMAL,
@@ -60,7 +61,7 @@ def resolution(origin: Words, grid: Floats, i: int) -> float:
 @part
 def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, rows: float) -> None:
     """Whether the metric is here and counts, its relative value, and how long it was not seen."""
-    told[HERE, i] = told[COUNTS, i] = told[WEIGHT, i] = told[BLAME, i] = 0.0
+    told[HERE, i] = told[COUNTS, i] = told[WEIGHT, i] = 0.0
     if math.isfinite(value):
         told[VALUE, i], told[PAUSE, i] = relative(origin, i, value), float(grid[ABSENT, i]) + rows
         told[HERE, i] = 1.0
@@ -71,7 +72,7 @@ def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, row
 
 @part
 def judge(origin: Words, grid: Floats, told: Floats, i: int) -> None:
-    """Fill in the normal scores of one metric, and what they add to its blame."""
+    """Fill in the normal scores of one metric, capped and uncapped."""
     for v in range(VIEWS):
         told[NORMAL + v, i] = 0.0
     if told[HERE, i] == 0.0:
@@ -83,7 +84,7 @@ def judge(origin: Words, grid: Floats, told: Floats, i: int) -> None:
         deviation = float(told[DEVIATION + v, i])
         z = normal_score(grid, TAILS_START + v * TAIL_SIZE, i, abs(deviation), floor)
         if v < RELATED:
-            told[BLAME, i] += z * float(told[COUNTS, i])
+            told[LARGE + v, i] = z
         told[NORMAL + v, i] = math.copysign(min(z, Z_CAP), deviation)
 
 
@@ -172,7 +173,7 @@ def _compiled(sources: int) -> _Apply:
             results[row] = 0.0
             if math.isfinite(times[row]):
                 step(head, origin, grid, times[row], values[row], learns[row], told, results[row])
-                blames[row] = told[BLAME, : values.shape[1]]
+                blames[row] = grid[BLAME, : values.shape[1]]
 
     return apply
 

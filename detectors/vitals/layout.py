@@ -21,8 +21,9 @@ TIME, INTERVAL, ROWS, NOVELTY, SHORT, LONG, HEAD_SIZE = range(7)
 # Origins, in the metric's own unit: first value, size of the first change, least deviation that matters.
 FIRST, UNIT, LEAST, ORIGIN_SIZE = range(4)
 
-# Grid rows: how often and when the metric was last seen, its values relative to FIRST in UNITs.
-SEEN, ABSENT, EVERY, LOW, HIGH, MEAN, FAST, PREVIOUS, TAILS_START = range(9)
+# Grid rows: rows in which the metric was seen, rows since then, rows from one to the next; its values, relative to
+# FIRST in UNITs; its blame for the last rows.
+SEEN, ABSENT, EVERY, LOW, HIGH, MEAN, FAST, PREVIOUS, BLAME, TAILS_START = range(10)
 
 # Views, and the four grid rows of each view's tail, then those of the novelty of the jumps.
 LEVEL, QUICK, JUMP, VIEWS = range(4)
@@ -40,9 +41,10 @@ SQUARES: Final = RING_START + RING
 # and the surprise of its jump, and its blame.
 HERE, COUNTS, WEIGHT, VALUE, PAUSE, DEVIATION = range(6)
 NORMAL: Final = DEVIATION + VIEWS
-FILLED: Final = NORMAL + VIEWS
+LARGE: Final = NORMAL + VIEWS
+FILLED: Final = LARGE + RELATED
 NEAREST: Final = FILLED + RELATED
-SURPRISE, BLAME, WORK, TOLD_SIZE = NEAREST + 1, NEAREST + 2, NEAREST + 3, NEAREST + 4
+SURPRISE, WORK, TOLD_SIZE = NEAREST + 1, NEAREST + 2, NEAREST + 3
 
 # What is told of a row.
 SCORE, ANOMALY, RELATIONS, MOVEMENT, NEW_JUMPS, RESULT_SIZE = range(6)

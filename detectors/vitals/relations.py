@@ -12,8 +12,10 @@ from detectors.vitals.layout import (
     DIAGONALS,
     FILLED,
     HERE,
+    LARGE,
     LEVEL,
     NORMAL,
+    QUICK,
     SQUARES,
     WEIGHT,
     WORK,
@@ -21,8 +23,11 @@ from detectors.vitals.layout import (
     Words,
 )
 
-SHRINK: Final = 0.3  # added to the variances, which are about 1
+SHRINK_SHARE: Final = 0.3  # of each variance is added to it: correlations shrink towards none ...
+SHRINK: Final = 0.15  # ... and this much, so that what hardly moves does not divide by zero; variances are about 1
 SHRINK_MORE: Final = 4.0  # times as much, as often as needed, if the covariance still has no inverse
+BLAME_RATE: Final = 0.6  # of the newest row, as in the score that decides alarms
+QUICK_TWICE: Final = 2.0
 PIVOT_LEAST: Final = 1e-3
 SWEEPS: Final = 3  # over the absent metrics
 ZERO = np.float32(0.0)
@@ -84,7 +89,9 @@ def squared_length(grid: Floats, told: Floats, view: int, count: int) -> float:
 
 @call
 def blame(grid: Floats, told: Floats, count: int) -> None:
-    """Add to each metric's blame how far its level is from what all the others let expect, in standard deviations."""
+    """Move each metric's blame towards this row's: its normal scores, and how far its level is from what all the others
+    let expect, in standard deviations. The quick view says best where it began, and counts twice.
+    """
     square, scores, work = SQUARES + LEVEL * grid.shape[1], told[FILLED + LEVEL], told[WORK]
     for i in range(count):
         work[i] = grid[DIAGONALS + LEVEL, i] * scores[i]
@@ -94,8 +101,11 @@ def blame(grid: Floats, told: Floats, count: int) -> None:
         for j in range(i + 1, count):
             work[j] += score * row[j]
     for i in range(count):
+        now = 0.0
         if told[COUNTS, i] > ZERO:
-            told[BLAME, i] += abs(work[i]) / math.sqrt(grid[DIAGONALS + LEVEL, i])
+            alone = float(abs(work[i])) / math.sqrt(grid[DIAGONALS + LEVEL, i])
+            now = float(told[LARGE, i]) + QUICK_TWICE * float(told[LARGE + QUICK, i]) + alone
+        grid[BLAME, i] += BLAME_RATE * (now - float(grid[BLAME, i]))
 
 
 @call
@@ -140,7 +150,7 @@ def refresh(grid: Floats, view: int, count: int) -> None:
         for i in range(count):
             for j in range(i + 1):
                 matrix[i, j] = matrix[j, i] = float(grid[square + i, j])
-            matrix[i, i] += shrink
+            matrix[i, i] += SHRINK_SHARE * matrix[i, i] + shrink
         done = invert(matrix)
         shrink *= SHRINK_MORE
     for i in range(count):
