@@ -20,7 +20,7 @@ from console.queries import (
     RulesAnswer,
     Step,
 )
-from console.sentences import ago, because, conclusion, denial, number, say, span, utc
+from console.sentences import ago, because, conclusion, denial, number, say, series_name, span, utc
 from detectors.signals import HostState, Signal, WindowPoint
 from remediations.chain import ChainReport, FaultKind
 from remediations.policies import RuleMode
@@ -211,7 +211,7 @@ def draw_evidence(signal: Signal) -> RenderableType:
     table = _table("series", "observed", "expected", "ordinary band", "score")
     for each in evidence.series[:SERIES_SHOWN]:
         table.add_row(
-            plain(each.series),
+            plain(series_name(each)),
             Text(number(each.observed), style="bold red"),
             Text(number(each.expected)),
             Text(f"{number(each.low)} to {number(each.high)}"),

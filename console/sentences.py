@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from detectors.signals import SeriesEvidence
 from remediations.records import (
     DecisionMade,
     EngineStarted,
@@ -89,6 +90,11 @@ def utc(time: float) -> str:
         return f"{time:.6g}"
 
 
+def series_name(each: SeriesEvidence) -> str:
+    """A series as its figures are told: one that only grows is told by its growth a second."""
+    return f"{each.series} a second" if each.per_second else each.series
+
+
 def span(seconds: float) -> str:
     """A length of time in its two largest units, such as `4m 10s`."""
     rest = round(min(abs(seconds), 1e12)) if seconds == seconds else 0  # noqa: PLR0124 not a number is no time
@@ -143,7 +149,7 @@ def _engine_started(record: EngineStarted) -> str:
 def _opened(record: IncidentOpened) -> str:
     signal = record.signal
     blamed = "".join(
-        f"; {each.series} is {number(each.observed)}, expected {number(each.low)} to {number(each.high)}"
+        f"; {series_name(each)} is {number(each.observed)}, expected {number(each.low)} to {number(each.high)}"
         for each in signal.evidence.series[:1]
     )
     return f"incident opened: {signal.kind.value}, score {signal.score:.1f} (threshold {signal.threshold:.1f}){blamed}"

@@ -187,6 +187,7 @@ class SeriesModel:
             low=band.centre - width * band.scale,
             high=band.centre + width * band.scale,
             score=min(self.score, SCORE_MAXIMUM),
+            per_second=bool(self.meter.counting),
         )
 
     def state(self) -> SeriesState:

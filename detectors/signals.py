@@ -32,7 +32,7 @@ class SeriesEvidence(msgspec.Struct, frozen=True):
     """One series to blame: what was seen against what was expected, in the series' own unit.
 
     `expected` is the model's centre, `low` and `high` the band it finds ordinary; `score` is
-    -log10 of the calibrated tail probability.
+    -log10 of the calibrated tail probability. `per_second`: the series only grows, so its growth a second is told.
     """
 
     series: str
@@ -41,6 +41,7 @@ class SeriesEvidence(msgspec.Struct, frozen=True):
     low: float
     high: float
     score: float
+    per_second: bool = False
 
 
 class WindowPoint(msgspec.Struct, frozen=True, array_like=True):

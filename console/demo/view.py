@@ -17,7 +17,7 @@ from rich.text import Text
 from console.demo.story import IncidentTold, Line, RunTold, Story, Tone
 from console.demo.verdict import Summary
 from console.rendering import STATES, TASKS, plain
-from console.sentences import ago, because, denial, number, utc
+from console.sentences import ago, because, denial, number, series_name, utc
 from detectors.signals import HostStatus
 from remediations.records import GateResult, Verdict, VerificationOutcome
 from remediations.runs import TaskEvent, TaskOutcome
@@ -280,7 +280,7 @@ def _evidence(incident: IncidentTold) -> RenderableType:
     for heading in ("evidence", "observed", "expected", "score"):
         table.add_column(heading, justify="left" if heading == "evidence" else "right", no_wrap=True)
     for each in incident.signal.evidence.series[:EVIDENCE_SHOWN]:
-        table.add_row(plain(each.series), number(each.observed), number(each.expected), f"{each.score:.1f}")
+        table.add_row(plain(series_name(each)), number(each.observed), number(each.expected), f"{each.score:.1f}")
     return table
 
 

@@ -309,3 +309,14 @@ def test_every_reason_has_words() -> None:
     given |= reasons_in("decisions.py", r'reason="(\w+)"')
     assert len(given) > 20
     assert set() == given - set(REASONS)
+
+
+def test_a_series_that_only_grows_is_told_by_its_growth() -> None:
+    """The unit is in the name: a bare number would be taken for the total."""
+    raised = signal("web-01")
+    grown = msgspec.structs.replace(raised.evidence.series[0], series="net.bytes_sent", per_second=True)
+    evidence = msgspec.structs.replace(raised.evidence, series=(grown,))
+
+    words = drawn(draw_evidence(msgspec.structs.replace(raised, evidence=evidence)))
+
+    assert "net.bytes_sent a second 98.2" in " ".join(words.split())

@@ -161,6 +161,19 @@ def test_a_planned_restart_of_counters_is_harmless() -> None:
     assert turns(feed(Shard(0, SETTINGS), rows)) == []
 
 
+def test_evidence_tells_a_counter_by_its_growth_a_second() -> None:
+    """A total that grew by 500 in half a second is told as 1000 a second; a gauge as it is."""
+    rng, total, rows, shard = seeded(14), 1e6, [], Shard(0, SETTINGS)
+    for row in range(400):
+        total += 10.0 + rng.random()
+        rows.append(metric(HOST, row, {"total": total, "gauge": rng.gauss(5.0, 1.0)}))
+    feed(shard, [*rows, metric(HOST, 400, {"total": total + 500.0, "gauge": 60.0})])
+
+    told = {each.series: (each.per_second, each.observed) for each in shard.explain(HOST).series}
+
+    assert {"total": (True, 1000.0), "gauge": (False, 60.0)} == told
+
+
 def test_learning_pauses_during_an_alarm() -> None:
     """An ill host stays anomalous for as long as it is ill, up to the longest pause."""
     shard = Shard(0, SETTINGS)
