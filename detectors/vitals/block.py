@@ -55,6 +55,7 @@ CAPACITY_MAXIMUM: Final = 64
 GROWTH: Final = 1.25
 HEADER: Final = struct.Struct("<4sHH")
 MAGIC: Final = b"tgv1"
+NO_BLAMES: Final[Floats] = np.zeros((0, 0), np.float32)
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -95,17 +96,18 @@ class Block:
         (True, True)
     """
 
-    __slots__ = ("_parts", "_told", "capacity", "metrics", "words")
+    __slots__ = ("_learns", "_result", "_time", "_told", "capacity", "metrics", "parts", "words")
 
     def __init__(self, metrics: int = 0) -> None:
         self.metrics = 0
+        self._time, self._learns, self._result = np.zeros(1), np.ones(1, np.bool_), np.zeros((1, RESULT_SIZE))
         self._bind(np.zeros(words_of(0)), 0)
         self.grow(metrics)
 
     def _bind(self, words: Words, capacity: int) -> None:
         self.words = words
         self.capacity = capacity
-        self._parts: Parts = parts_of(words, capacity)
+        self.parts: Parts = parts_of(words, capacity)
         self._told: Floats = np.zeros((TOLD_SIZE, capacity), np.float32)
 
     def grow(self, metrics: int) -> None:
@@ -120,9 +122,9 @@ class Block:
         self.metrics = max(metrics, self.metrics)
 
     def _widen(self, capacity: int) -> None:
-        old, was = self._parts, self.capacity
+        old, was = self.parts, self.capacity
         self._bind(np.zeros(words_of(capacity)), capacity)
-        head, origin, grid = self._parts
+        head, origin, grid = self.parts
         head[:] = old.head
         origin[:, :was] = old.origin
         grid[:SQUARES, :was] = old.grid[:SQUARES]
@@ -132,7 +134,7 @@ class Block:
 
     def vacate(self, slot: int) -> None:
         """Forget one metric; its place is that of a metric never seen."""
-        _, origin, grid = self._parts
+        _, origin, grid = self.parts
         origin[:, slot] = 0.0
         origin[FIRST, slot] = np.nan
         grid[:, slot] = 0.0
@@ -145,7 +147,7 @@ class Block:
 
     def floor(self, slot: int, least: float) -> None:
         """Smaller deviations of a metric than `least`, in its own unit, do not matter."""
-        self._parts.origin[LEAST, slot] = least
+        self.parts.origin[LEAST, slot] = least
 
     def apply(self, times: Words, values: Words, learns: Flags | None = None) -> Rows:
         """Score, then learn, rows in order: epoch seconds, rows by metrics; NaN is missing."""
@@ -153,26 +155,33 @@ class Block:
         results = np.empty((len(times), RESULT_SIZE))
         blames = np.zeros(values.shape, np.float32)
         flags = np.ones(len(times), np.bool_) if learns is None else learns
-        kernel.apply(*self._parts, np.asarray(times, np.float64), values, flags, self._told, results, blames)
+        kernel.apply(*self.parts, np.asarray(times, np.float64), values, flags, self._told, results, blames)
         votes = results[:, [RELATIONS, MOVEMENT, NEW_JUMPS]]
         return Rows(results[:, SCORE], results[:, ANOMALY], votes, blames)
 
+    def step(self, time: float, values: Words, *, learn: bool) -> list[float]:
+        """Score, then learn, one row: epoch seconds, one value a metric; returns what `layout` says is told of it."""
+        self._time[0], self._learns[0] = time, learn
+        kernel.apply(*self.parts, self._time, values[np.newaxis], self._learns, self._told, self._result, NO_BLAMES)
+        told: list[float] = self._result[0].tolist()
+        return told
+
     def varying(self) -> npt.NDArray[np.bool_]:
         """Which metrics have ever changed."""
-        grid = self._parts.grid
+        grid = self.parts.grid
         return np.asarray(grid[HIGH, : self.metrics] > grid[LOW, : self.metrics])
 
     def mature(self) -> npt.NDArray[np.bool_]:
         """Which metrics were seen often enough to count."""
-        return np.asarray(self._parts.grid[SEEN, : self.metrics] >= kernel.WARM)
+        return np.asarray(self.parts.grid[SEEN, : self.metrics] >= kernel.WARM)
 
     def blame(self, slot: int) -> float:
         """How much a metric is to blame for the scores of the last rows; 0 if it was missing or is too young."""
-        return float(self._parts.grid[BLAME, slot] * self._told[COUNTS, slot])
+        return float(self.parts.grid[BLAME, slot] * self._told[COUNTS, slot])
 
     def band(self, slot: int) -> Band:
         """What was expected of a metric at the last row, in its own unit, in the view that is more surprised."""
-        _, origin, grid = self._parts
+        _, origin, grid = self.parts
         view = max((LEVEL, QUICK), key=lambda view: float(self._told[LARGE + view, slot]))
         first, unit = float(origin[FIRST, slot]), float(origin[UNIT, slot])
         centre = float(self._told[VALUE, slot]) - float(self._told[DEVIATION + view, slot])
@@ -185,20 +194,24 @@ class Block:
         centre = first + unit * centre
         return Band(centre, centre - width, centre + width, score)
 
+    def interval_seconds(self) -> float:
+        """The usual time between rows, 0 before the second."""
+        return float(self.parts.head[INTERVAL])
+
     def share_of(self, blocks: int) -> float:
         """By how much scores are lowered if this is one of so many blocks of a host: the largest of more numbers."""
         if blocks == 1:
             return 1.0
-        a_day = max(DAY / max(float(self._parts.head[INTERVAL]), INTERVAL_LEAST), PACE_ROWS_LEAST)
+        a_day = max(DAY / max(self.interval_seconds(), INTERVAL_LEAST), PACE_ROWS_LEAST)
         return math.sqrt(math.log(a_day) / math.log(a_day * blocks))
 
     def unseen_seconds(self, slot: int) -> float:
         """For how long a metric has been missing."""
-        return float(self._parts.grid[ABSENT, slot]) * float(self._parts.head[INTERVAL])
+        return float(self.parts.grid[ABSENT, slot]) * self.interval_seconds()
 
     def reset(self) -> None:
         """Forget all that was learned; what was declared stays."""
-        head, origin, _ = self._parts
+        head, origin, _ = self.parts
         floors = origin[LEAST].copy()
         head[:] = 0.0
         for slot in range(self.capacity):

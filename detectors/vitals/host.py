@@ -11,7 +11,7 @@ from detectors.errors import RowError
 from detectors.signals import SeriesEvidence
 from detectors.vitals.alarm import Alarm, Turn
 from detectors.vitals.block import CAPACITY_MAXIMUM, Block
-from detectors.vitals.layout import Words
+from detectors.vitals.layout import ANOMALY, MOVEMENT, NEW_JUMPS, RELATIONS, SCORE, Words
 
 VERSION: Final = 1
 BLOCKS_MAXIMUM: Final = 8
@@ -153,20 +153,19 @@ class HostVitals:
         return self._judge(time, learn=learn)
 
     def _judge(self, time: float, *, learn: bool) -> Reading:
-        times, learns, best = np.array([time]), np.array([learn]), None
-        score = anomaly = 0.0
+        score, anomaly, best = 0.0, 0.0, None
         for block, values in zip(self.blocks, self._values, strict=True):
             here = values[: block.metrics]
             if not np.isfinite(here).any():
                 continue
-            rows = block.apply(times, here[np.newaxis], learns)
+            told = block.step(time, here, learn=learn)
             share = block.share_of(len(self.blocks))
-            score = max(score, float(rows.scores[0]) * share)
-            if best is None or float(rows.anomalies[0]) * share > anomaly:
-                anomaly, best = float(rows.anomalies[0]) * share, rows.votes[0]
+            score = max(score, told[SCORE] * share)
+            if best is None or told[ANOMALY] * share > anomaly:
+                anomaly, best = told[ANOMALY] * share, told
         if best is None:
             return SILENT
-        votes = dict(zip(SILENT.votes, (float(vote) for vote in best), strict=True))
+        votes = {"relations": best[RELATIONS], "movement": best[MOVEMENT], "new jumps": best[NEW_JUMPS]}
         turn = self.alarm.turn(time, anomaly)
         recurred = self.alarm.recurred(time) if self.alarm.raised else 0
         return Reading(score, anomaly, turn, votes, recurred)

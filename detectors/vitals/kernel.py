@@ -39,7 +39,7 @@ from detectors.vitals.layout import (
 from detectors.vitals.novelty import learn_novelty
 from detectors.vitals.relations import blame, learn_relations, refresh
 from detectors.vitals.tails import Z_CAP, learn_tail, normal_score, reach
-from detectors.vitals.views import elapsed, follow, keep_pace, learn_level, least, look, relative, rows_a_day
+from detectors.vitals.views import elapsed, follow, keep_pace, learn_level, least, look, relative, rows_a_day, within
 
 WARM: Final = 300.0  # rows a metric is seen before it counts
 REFRESH: Final = 60.0  # rows between inversions of the covariances
@@ -63,7 +63,7 @@ def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, row
     """Whether the metric is here and counts, its relative value, and how long it was not seen."""
     told[HERE, i] = told[COUNTS, i] = told[WEIGHT, i] = 0.0
     if math.isfinite(value):
-        told[VALUE, i], told[PAUSE, i] = relative(origin, i, value), float(grid[ABSENT, i]) + rows
+        told[VALUE, i], told[PAUSE, i] = within(grid, i, relative(origin, i, value)), float(grid[ABSENT, i]) + rows
         told[HERE, i] = 1.0
         told[COUNTS, i] = 1.0 if grid[SEEN, i] >= WARM else 0.0
     else:
@@ -173,13 +173,14 @@ def _compiled(sources: int) -> _Apply:
             results[row] = 0.0
             if math.isfinite(times[row]):
                 step(head, origin, grid, times[row], values[row], learns[row], told, results[row])
-                blames[row] = grid[BLAME, : values.shape[1]]
+                if row < len(blames):
+                    blames[row] = grid[BLAME, : values.shape[1]]
 
     return apply
 
 
 apply: Final = _compiled(SOURCES)
-"""Rows in order, of one block; fills in `results` (rows by RESULT_SIZE) and `blames` (rows by metrics).
+"""Rows in order, of one block; fills in `results` (rows by RESULT_SIZE) and `blames` (as many rows as it has).
 
 `told` (TOLD_SIZE by capacity) holds what is told of the last row. A missing value is NaN; a row whose time is not
 finite changes nothing and scores 0.

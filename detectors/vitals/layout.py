@@ -33,7 +33,7 @@ NOVEL: Final = TAILS_START + VIEWS * TAIL_SIZE
 RELATED: Final = 2  # the views with a covariance: level and quick
 DIAGONALS: Final = NOVEL + TAIL_SIZE  # of the inverses
 RING_START: Final = DIAGONALS + RELATED
-RING: Final = 64  # jumps remembered
+RING: Final = 52  # jumps remembered
 SQUARES: Final = RING_START + RING
 
 # What is told of each metric of a row: whether it is here and counts, its weight in learning, its value and how long it

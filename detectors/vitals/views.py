@@ -41,6 +41,8 @@ INTERVAL_LEAST: Final = 0.1  # seconds
 SIZE_MAXIMUM: Final = 1e30  # of a relative value, so that 32-bit sums of it stay finite
 DIFFERENCE_MAXIMUM: Final = 1.7e308
 SEEN_MAXIMUM: Final = 1e7  # 32-bit floats count so far
+RANGE_REACH: Final = 3.0
+RANGE_FROM: Final = 20.0  # rows; before it a range means nothing
 ZERO = np.float32(0.0)
 
 
@@ -84,6 +86,17 @@ def relative(origin: Words, i: int, value: float) -> float:
     if origin[UNIT, i] == 0.0:
         origin[UNIT, i] = abs(away)
     return min(max(away / origin[UNIT, i], -SIZE_MAXIMUM), SIZE_MAXIMUM) if away != 0.0 else 0.0
+
+
+@part
+def within(grid: Floats, i: int, x: float) -> float:
+    """The value drawn in to a few ranges beyond the range so far: a glitch does not blind a metric for ever, and a
+    metric that has really moved is followed within some rows, however far it went.
+    """
+    low, high = float(grid[LOW, i]), float(grid[HIGH, i])
+    if grid[SEEN, i] < RANGE_FROM or high <= low:
+        return x
+    return min(max(x, low - RANGE_REACH * (high - low)), high + RANGE_REACH * (high - low))
 
 
 @part

@@ -74,6 +74,9 @@ class Metric:
         if self.unit == 0.0:
             self.unit = abs(value - self.first)
         self.x = 0.0 if self.unit == 0.0 else (value - self.first) / self.unit
+        if self.seen >= 20 and self.high > self.low:
+            reach = 3.0 * (self.high - self.low)
+            self.x = min(max(self.x, self.low - reach), self.high + reach)
         self.pause = self.absent + rows
         if self.seen > 0:
             self.deviations[0] = self.x - self.mean
@@ -201,9 +204,9 @@ class PlainHost:
         """Metrics, then relations."""
         for metric in self.metrics:
             if metric.here:
-                metric.learn(self.rows % 64, a_day)
+                metric.learn(self.rows % 52, a_day)
             else:
-                metric.ring[self.rows % 64] = math.nan
+                metric.ring[self.rows % 52] = math.nan
         here = np.array([float(metric.here) for metric in self.metrics])
         weights = np.array([metric.weight for metric in self.metrics])
         pairs = np.maximum.outer(weights, weights) * np.outer(here, here)
