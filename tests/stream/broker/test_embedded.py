@@ -26,10 +26,11 @@ from tests.kafka import Kafka
 TOPIC = "kept"
 
 OWNER = """
-import os, sys, time, psutil
+import os, signal, sys, time, psutil
 from pathlib import Path
 from stream.broker.embedded import EmbeddedBroker
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
 with EmbeddedBroker(Path(sys.argv[1])) as broker:
     guard = psutil.Process(broker.pid).ppid()
     if "forks" in sys.argv and os.fork() == 0:  # a child that inherits the pipe to the guard, and stays
