@@ -12,23 +12,30 @@ from remediations.runner.errors import RunLineError, RunnerError, RunRefusedErro
 from remediations.runner.markers import MarkerReport, closing, inspection, marker_reports
 from remediations.runner.retention import Kept, remove_old_runs
 from remediations.runner.settings import RunnerSettings
+from remediations.runner.tree import process_name
+from remediations.runner.warm import Launch, RunHandle, WarmParent, is_warm_possible
 from remediations.runner.wire import PreparedRun, decode_line
 from remediations.runner.workplace import discard, prepare, recorded_results
 
 __all__ = [
     "Kept",
+    "Launch",
     "MarkerReport",
     "PreparedRun",
+    "RunHandle",
     "RunLineError",
     "RunRefusedError",
     "RunnerError",
     "RunnerSettings",
+    "WarmParent",
     "closing",
     "decode_line",
     "discard",
     "inspection",
+    "is_warm_possible",
     "marker_reports",
     "prepare",
+    "process_name",
     "recorded_results",
     "remove_old_runs",
 ]

@@ -23,9 +23,9 @@ from types import FrameType
 
 from remediations.runner.outcome import Ending, conclude
 from remediations.runner.play import play
-from remediations.runner.tree import adopt_orphans, end_descendants
+from remediations.runner.tree import adopt_orphans, end_descendants, name_process, process_name
 from remediations.runner.wire import Line, Orders, Summary, encode_line, read_line, read_orders
-from remediations.runner.workplace import clear, record, scratch_environment
+from remediations.runner.workplace import clear, new_scratch, record, scratch_environment
 
 CANCELING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_SECONDS = 10.0
@@ -33,12 +33,17 @@ CHUNK_BYTES = 65_536
 
 
 def main() -> int:
-    """Keep the run that the orders file describes; 0 when its result was reported, 1 when nobody was there any more."""
-    orders = read_orders(Path(sys.argv[1]))
+    """Keep the run that the orders file describes."""
+    return keep(read_orders(Path(sys.argv[1])))
+
+
+def keep(orders: Orders) -> int:
+    """Keep a run to its end; 0 when its result was reported, 1 when nobody was there any more."""
     with suppress(PermissionError):  # a process that leads its group already has a session of its own
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
     os.environ.clear()
-    os.environ.update(orders.environment | scratch_environment())
+    os.environ.update(orders.environment | scratch_environment(new_scratch()))
+    name_process(process_name(orders.action_id))
     adopt_orphans()
     watch = Watch(orders)
     ending = watch.until_the_end()

@@ -15,7 +15,9 @@ from contextlib import suppress
 import psutil
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
+NAME_LENGTH = 15  # of the kernel
 POLL_SECONDS = 0.01
 
 
@@ -31,7 +33,17 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
 
 
-def control(option: int, value: int) -> None:
+def process_name(action_id: str) -> str:
+    """What processes of an action's run are called: forks of the warm parent have its command line."""
+    return f"tg-{action_id}"[:NAME_LENGTH]
+
+
+def name_process(name: str) -> None:
+    """Give this process, and what it forks, a name in the process table."""
+    control(PR_SET_NAME, ctypes.c_char_p(name.encode()))
+
+
+def control(option: int, value: int | ctypes.c_char_p) -> None:
     """Call prctl, where there is one."""
     if not sys.platform.startswith("linux"):
         return

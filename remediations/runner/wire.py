@@ -57,6 +57,9 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     summary: Summary | None = None
 
 
+WARM_READY = b"ready"
+"""What a warm parent says when it can take requests."""
+
 ENCODER = msgspec.json.Encoder()
 LINES = msgspec.json.Decoder(Line)
 ORDERS = msgspec.json.Decoder(Orders)

@@ -129,9 +129,13 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     }
 
 
-def scratch_environment() -> dict[str, str]:
+def new_scratch() -> str:
     """Make the folder for temporary files; the run process does so when it starts, and removes it when it ends."""
-    scratch = tempfile.mkdtemp(prefix=SCRATCH_PREFIX)
+    return tempfile.mkdtemp(prefix=SCRATCH_PREFIX)
+
+
+def scratch_environment(scratch: str) -> dict[str, str]:
+    """What makes a process put its temporary files into this folder."""
     return {
         "TMPDIR": scratch,
         "ANSIBLE_HOME": f"{scratch}/ansible",

@@ -170,7 +170,7 @@ async def engine_at_work(
             ledger=ledger,
             log=log,
             notices=notices,
-            runner=runner or AnsibleRunner(runner_settings(settings, folder)),
+            runner=runner or stack.enter_context(AnsibleRunner(runner_settings(settings, folder)).warm()),
             metrics=EngineMetrics(registry),
             clock=LogClock(),
             checkpoint=checkpoint,

@@ -2,28 +2,52 @@
 
 import asyncio
 import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 from remediations import runner
-from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerSettings
+from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerSettings, WarmParent
 from remediations.runs import RunRequest, RunResult, RunStatus, TaskEvent
+from stream.engine.processes import OwnProcess, RunProcess, WarmProcess
 
-LINE_BYTES_MAXIMUM = 8_000_000
 END_SECONDS = 30.0
 """How long a run process may take to end what it started; it gives itself 10 s for that."""
 POLL_SECONDS = 0.1
 
 
 class AnsibleRunner:
-    """Runs playbooks, each in a process of its own below this one; their artifacts stay in the folder of runs."""
+    """Runs playbooks, each in a process of its own; their artifacts stay in the folder of runs.
+
+    Processes are forked from a warm parent while `warm` lasts, and started anew whenever there is none to be had.
+    """
 
     def __init__(self, settings: RunnerSettings) -> None:
         self._settings = settings
+        self._parent: WarmParent | None = None
+        self._is_warm = False
+
+    @contextmanager
+    def warm(self) -> Iterator["AnsibleRunner"]:
+        """Keep a warm parent, where the system can."""
+        self._is_warm = runner.is_warm_possible()
+        try:
+            self._renew_parent()
+            yield self
+        finally:
+            self._is_warm = False
+            if self._parent is not None:
+                self._parent.close()
+
+    def _renew_parent(self) -> None:
+        """Start a warm parent, if there should be one and is none."""
+        if not self._is_warm or (self._parent is not None and self._parent.is_alive):
+            return
+        if self._parent is not None:
+            self._parent.close()
+        self._parent = WarmParent(self._settings)
 
     def prepare(self, request: RunRequest) -> PreparedRun:
         """Check a request and write what its run needs; raises RunRefusedError, starts nothing."""
@@ -35,24 +59,21 @@ class AnsibleRunner:
 
     async def play(self, prepared: PreparedRun, on_task: Callable[[TaskEvent], None]) -> RunResult:
         """Run to the end; cancelling it ends the run with everything it started."""
-        with (Path(prepared.cwd) / "process.log").open("wb") as errors:
-            process = await asyncio.create_subprocess_exec(
-                *prepared.argv,
-                env=prepared.environment,
-                cwd=prepared.cwd,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=errors,
-                limit=LINE_BYTES_MAXIMUM,
-            )
+        process = await self._start(prepared)
         try:
             result = await listen(process, on_task)
             await process.wait()
         except BaseException:
             await end(process)
             raise
-        reason = f"the run process ended with {process.returncode} and without a result"
-        return result or RunResult(RunStatus.UNKNOWN, None, reason=reason)
+        return result or RunResult(RunStatus.UNKNOWN, None, reason="the run process ended without a result")
+
+    async def _start(self, prepared: PreparedRun) -> RunProcess:
+        """A run process: of the warm parent if it gives one, else of its own."""
+        self._renew_parent()
+        with (Path(prepared.cwd) / "process.log").open("wb") as log:
+            forked = await WarmProcess.start(self._parent, prepared, log) if self._parent is not None else None
+            return forked or await OwnProcess.start(prepared, log)
 
     async def end_leftovers(self, action_id: str) -> bool:
         """End what an earlier life of this engine left running of an action; tells whether nothing is left.
@@ -61,7 +82,7 @@ class AnsibleRunner:
         """
         folder = str(Path(self._settings.folder) / action_id)
         deadline = time.monotonic() + END_SECONDS
-        while left := await asyncio.to_thread(processes_of, folder):
+        while left := await asyncio.to_thread(processes_of, folder, runner.process_name(action_id)):
             if time.monotonic() > deadline:
                 for process in left:
                     with suppress(psutil.NoSuchProcess):
@@ -94,11 +115,9 @@ class AnsibleRunner:
         return runner.marker_reports(request, result)[request.targets[0].name]
 
 
-async def listen(process: Process, on_task: Callable[[TaskEvent], None]) -> RunResult | None:
+async def listen(process: RunProcess, on_task: Callable[[TaskEvent], None]) -> RunResult | None:
     """Read the lines of a run process to their end; the result, or None if it said none that could be read."""
     result: RunResult | None = None
-    if process.stdout is None:
-        return None
     async for line in process.stdout:
         try:
             said = runner.decode_line(line)
@@ -111,27 +130,25 @@ async def listen(process: Process, on_task: Callable[[TaskEvent], None]) -> RunR
     return result
 
 
-async def end(process: Process) -> None:
+async def end(process: RunProcess) -> None:
     """Cancel a run process: closing its stdin is enough, SIGTERM makes it report `canceled`."""
-    if process.returncode is not None:
-        return
-    with suppress(ProcessLookupError):
-        process.terminate()
-    if process.stdin is not None:
-        process.stdin.close()
+    process.terminate()
+    process.close_stdin()
     try:
         await asyncio.wait_for(process.wait(), END_SECONDS)
     except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
+        process.kill()
         await process.wait()
 
 
-def processes_of(folder: str) -> list[psutil.Process]:
-    """Processes whose command line names a file of a run: the run process, its player, ansible and its workers."""
+def processes_of(folder: str, name: str) -> list[psutil.Process]:
+    """Processes of a run: the run process, its player, ansible and its workers.
+
+    Their command line names a file of the run, or, if they are forks of a warm parent, they bear its name.
+    """
     found = []
-    for process in psutil.process_iter(["cmdline"]):
+    for process in psutil.process_iter(["cmdline", "name"]):
         words = process.info["cmdline"] or []
-        if any(word.startswith(f"{folder}/") for word in words):
+        if process.info["name"] == name or any(word.startswith(f"{folder}/") for word in words):
             found.append(process)
     return found

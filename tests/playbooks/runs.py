@@ -12,9 +12,13 @@ import psutil
 
 from remediations import runner
 from remediations.runs import RunRequest, RunResult, Target, TaskEvent
+from tests.playbooks.warm import WarmRun, start
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 LOCAL: dict[str, object] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+
+type RunProcess = "subprocess.Popen[bytes] | WarmRun"
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -31,6 +35,8 @@ class Stage:
         self.folder = folder
         self.markers = folder / "markers"
         self.playbooks = playbooks
+        self.parent: runner.WarmParent | None = None
+        """Forks the run processes; without one they are started anew."""
         self.variables: dict[str, object] = {}
         self.inputs: dict[str, str | int | float | bool] = {}
         self.settings = runner.RunnerSettings(
@@ -60,18 +66,10 @@ class Stage:
         )
 
     @contextmanager
-    def started(
-        self, request: RunRequest, environment: dict[str, str] | None = None
-    ) -> Iterator["subprocess.Popen[bytes]"]:
+    def started(self, request: RunRequest, environment: dict[str, str] | None = None) -> Iterator[RunProcess]:
         """The run process of a request; killed at the end if it is still there."""
         prepared = runner.prepare(request, self.settings)
-        process = subprocess.Popen(
-            prepared.argv,
-            env=prepared.environment | (environment or {}),
-            cwd=prepared.cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        process = start(self.parent, prepared) if self.parent else start_anew(prepared, environment or {})
         try:
             yield process
         finally:
@@ -105,7 +103,18 @@ class Stage:
         return name
 
 
-def read(process: "subprocess.Popen[bytes]") -> Played:
+def start_anew(prepared: runner.PreparedRun, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a prepared run as a new program, with something more in its environment."""
+    return subprocess.Popen(
+        prepared.argv,
+        env=prepared.environment | environment,
+        cwd=prepared.cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def read(process: RunProcess) -> Played:
     """All lines of a run process until its end."""
     assert process.stdout is not None
     said = [runner.decode_line(line) for line in process.stdout]
@@ -115,9 +124,10 @@ def read(process: "subprocess.Popen[bytes]") -> Played:
 
 
 def processes_with(token: str) -> list[int]:
-    """Ids of the living processes that have the token in their command line."""
+    """Ids of the living processes that have the token in their command line or as their name."""
     return [
         process.info["pid"]
-        for process in psutil.process_iter(["pid", "cmdline", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and token in " ".join(process.info["cmdline"] or ())
+        for process in psutil.process_iter(["pid", "name", "cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and (token in " ".join(process.info["cmdline"] or ()) or token == process.info["name"])
     ]

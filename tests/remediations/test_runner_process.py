@@ -1,7 +1,6 @@
 """Runs end when they should, with everything they started; seen in the process table and on the target."""
 
 import fcntl
-import json
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,8 @@ import pytest
 
 from remediations import runner
 from remediations.runs import RunRequest, RunResult, RunStatus
-from tests.playbooks.runs import Stage, processes_with, read
+from tests.playbooks.runs import RunProcess, Stage, processes_with, read
+from tests.playbooks.warm import wait_ready
 
 # Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
 HANGING = """\
@@ -36,19 +37,34 @@ OUTPUT = """\
       ansible.builtin.debug:
         msg: "{{ 'x' * 3000 }}"
 """
-ENGINE = """\
-import json, subprocess, sys, time
-argv, environment, cwd = json.loads(sys.argv[1])
-subprocess.Popen(argv, env=environment, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+# Engines that start a run, and are killed.
+ENGINES = {
+    "new": """\
+import subprocess, sys, time, msgspec
+from remediations.runner import PreparedRun
+prepared = msgspec.json.decode(sys.argv[2], type=PreparedRun)
+pipe = subprocess.PIPE
+process = subprocess.Popen(prepared.argv, env=prepared.environment, cwd=prepared.cwd, stdin=pipe, stdout=pipe)
 time.sleep(600)
-"""
+""",
+    "warm": """\
+import sys, time, msgspec
+from remediations.runner import PreparedRun, RunnerSettings, WarmParent
+from tests.playbooks.warm import start, wait_ready
+parent = wait_ready(WarmParent(msgspec.json.decode(sys.argv[1], type=RunnerSettings)))
+process = start(parent, msgspec.json.decode(sys.argv[2], type=PreparedRun))
+time.sleep(600)
+""",
+}
 
 
 class Hanging:
     """A run that hangs in its second task."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.kind = kind
         self.token = str(uuid.uuid4().int)[:12]
+        self.action = uuid.uuid4().int
         self.begun = folder / "begun"
         self.effect = folder / "effect"
         self.stage = Stage(folder, folder / "playbooks")
@@ -60,7 +76,16 @@ class Hanging:
 
     def request(self, timeout_seconds: float = 60.0) -> RunRequest:
         """The request for it."""
-        return self.stage.request(playbook=self.playbook, timeout_seconds=timeout_seconds)
+        return self.stage.request(self.action, playbook=self.playbook, timeout_seconds=timeout_seconds)
+
+    @contextmanager
+    def parent(self) -> Iterator[runner.WarmParent | None]:
+        """A warm parent, if this run is to have one."""
+        if self.kind == "new":
+            yield None
+            return
+        with runner.WarmParent(self.stage.settings) as parent:
+            yield wait_ready(parent)
 
     def hangs(self) -> bool:
         """Whether all three left-behind processes and the hanging one are there."""
@@ -72,7 +97,15 @@ class Hanging:
 
     def alive(self) -> list[int]:
         """Everything of this run in the process table."""
-        return processes_with(self.token) + processes_with(str(self.stage.folder))
+        name = runner.process_name(f"{self.action:032x}")
+        return [pid for word in (self.token, str(self.stage.folder), name) for pid in processes_with(word)]
+
+
+def read_to_result(process: RunProcess) -> RunResult:
+    """Read the lines up to the result, and not to their end."""
+    assert process.stdout is not None
+    said = map(runner.decode_line, process.stdout)
+    return next(line for line in said if isinstance(line, RunResult))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:
@@ -83,27 +116,24 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def hanging(tmp_path: Path) -> Iterator[Hanging]:
-    """A run that hangs; however it ended, it must leave no temporary file."""
-    run = Hanging(tmp_path)
-    yield run
-    wait_until(lambda: not run.alive(), 5)
+@pytest.fixture(params=ENGINES)
+def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]:
+    """A run that hangs, in a new process or forked from a warm one; however it ended, it leaves no temporary file."""
+    run = Hanging(tmp_path, request.param)
+    with run.parent() as run.stage.parent:
+        yield run
+        wait_until(lambda: not run.alive(), 5)
     run.temporary.rmdir()
 
 
 def test_deadline_ends_everything(hanging: Hanging) -> None:
     """When a time-out is reported, nothing of the run is alive any more and its later tasks never happen."""
     with hanging.stage.started(hanging.request(timeout_seconds=5.0)) as process:
-        assert process.stdout is not None
         begun = time.monotonic()
-        for line in process.stdout:
-            said = runner.decode_line(line)
-            if isinstance(said, RunResult):
-                break
+        played = read_to_result(process)
         assert processes_with(hanging.token) == []
         seconds = time.monotonic() - begun
-    assert RunStatus.TIMEOUT is said.status
+    assert RunStatus.TIMEOUT is played.status
     assert 4.9 < seconds < 8.0
     assert hanging.begun.exists()
     assert not hanging.effect.exists()
@@ -127,8 +157,8 @@ def test_engine_killed(hanging: Hanging) -> None:
     """An engine killed by SIGKILL takes its runs with it within a second or so; the record says unknown."""
     request = hanging.request()
     prepared = runner.prepare(request, hanging.stage.settings)
-    arguments = json.dumps([prepared.argv, prepared.environment, prepared.cwd])
-    engine = subprocess.Popen([sys.executable, "-c", ENGINE, arguments])
+    arguments = [msgspec.json.encode(value) for value in (hanging.stage.settings, prepared)]
+    engine = subprocess.Popen([sys.executable, "-c", ENGINES[hanging.kind], *arguments])
     wait_until(hanging.hangs, 20)
     engine.kill()
     killed = time.monotonic()
@@ -155,9 +185,8 @@ def test_player_killed(hanging: Hanging) -> None:
     """If ansible-runner's process is killed, the rest is ended and the outcome is unknown."""
     with hanging.stage.started(hanging.request()) as process:
         wait_until(hanging.hangs, 20)
-        player = next(
-            child for child in psutil.Process(process.pid).children() if child.cmdline() == list(process.args)
-        )
+        keeper = psutil.Process(process.pid)
+        player = next(child for child in keeper.children() if child.cmdline() == keeper.cmdline())
         player.send_signal(signal.SIGKILL)
         played = read(process)
         assert processes_with(hanging.token) == []
