@@ -43,6 +43,7 @@ class SavedAlarm(msgspec.Struct, frozen=True, array_like=True):
     calm: int
     rise: float
     time: float
+    began: float
     raises: list[float]
 
 
@@ -140,8 +141,11 @@ class HostVitals:
     def step(self, time: float, values: Mapping[str, float], *, learn: bool = True) -> Reading:
         """Score, then learn, one row: epoch seconds, values by name; absent or not finite is missing.
 
-        New names beyond what a host may have are left out. Time that runs back counts as no time.
+        New names beyond what a host may have are left out. Time that runs back counts as no time; a row whose time is
+        not finite changes nothing.
         """
+        if not math.isfinite(time):
+            return SILENT
         for row in self._values:
             row.fill(np.nan)
         for name, value in values.items():
@@ -205,7 +209,7 @@ class HostVitals:
         names = sorted(self.names, key=lambda name: self.names[name])
         blocks = [block.to_bytes() for block in self.blocks]
         one = self.alarm
-        alarm = SavedAlarm(one.raised, one.calm, one.rise, one.time, one.raises)
+        alarm = SavedAlarm(one.raised, one.calm, one.rise, one.time, one.began, one.raises)
         return msgspec.msgpack.encode(SavedHost(VERSION, names, alarm, blocks))
 
     @classmethod
@@ -222,6 +226,8 @@ class HostVitals:
         host.names = {name: place for place, name in enumerate(saved.names)}
         host.blocks = blocks
         one = saved.alarm
-        host.alarm = Alarm(raised=one.raised, calm=one.calm, rise=one.rise, time=one.time, raises=one.raises)
+        host.alarm = Alarm(
+            raised=one.raised, calm=one.calm, rise=one.rise, time=one.time, began=one.began, raises=one.raises
+        )
         host._values = [np.full(CAPACITY_MAXIMUM, np.nan) for _ in blocks]
         return host

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detectors.vitals.alarm import CALM_ROWS, DAY, FALL, RISE, THRESHOLD, Alarm, Turn
+from detectors.vitals.alarm import CALM_ROWS, DAY, FALL, RISE, THRESHOLD, YOUTH, Alarm, Turn
 
 QUIET, LOUD = 0.3, 2.0
 BEGIN = 1_700_000_000.0
@@ -23,13 +23,13 @@ BEGIN = 1_700_000_000.0
 )
 def test_raises_and_clears(name: str, scores: list[float], turns: list[Turn]) -> None:
     """One loud row raises, only calm rows one after the other clear."""
-    alarm = Alarm()
+    alarm = Alarm(began=BEGIN - 100.0 * DAY)
     assert turns == [alarm.turn(BEGIN + 60.0 * i, score) for i, score in enumerate(scores)], name
 
 
 def test_busy_host_is_limited() -> None:
     """A host that is loud every hour raises at most about FALL / RISE alarms a day in the end, and more at first."""
-    alarm, days = Alarm(), [0] * 40
+    alarm, days = Alarm(began=BEGIN - 100.0 * DAY), [0] * 40
     for hour in range(24 * len(days)):
         for minute in range(10):
             time = BEGIN + 3600.0 * hour + 60.0 * minute
@@ -40,12 +40,32 @@ def test_busy_host_is_limited() -> None:
 
 def test_quiet_days_lower_the_level_again() -> None:
     """After days without alarms the level is the shipped threshold."""
-    alarm = Alarm()
+    alarm = Alarm(began=BEGIN - 100.0 * DAY)
     for i in range(30):
         alarm.turn(BEGIN + 600.0 * i, LOUD * (1.0 + i) if i % 5 == 0 else QUIET)
     assert alarm.level() > THRESHOLD
     alarm.turn(BEGIN + 5.0 * DAY, QUIET)
-    assert alarm.level() == THRESHOLD
+    assert alarm.level() == pytest.approx(THRESHOLD)
+
+
+def test_young_host_needs_more() -> None:
+    """The level of a new host begins higher and halves the way to the threshold every day, from its first score on."""
+    alarm = Alarm()
+    alarm.turn(BEGIN - 9.0 * DAY, 0.0)
+    levels = []
+    for day in range(3):
+        alarm.turn(BEGIN + DAY * day, QUIET)
+        levels.append(alarm.level())
+    assert levels == pytest.approx([THRESHOLD * (1.0 + YOUTH * share) for share in (1.0, 0.5, 0.25)])
+
+
+def test_time_that_runs_back_is_no_time() -> None:
+    """A late row neither lowers the level nor breaks it."""
+    alarm = Alarm()
+    alarm.turn(BEGIN, LOUD)
+    level = alarm.level()
+    alarm.turn(BEGIN - 5.0 * DAY, QUIET)
+    assert level == alarm.level()
 
 
 def test_tells_what_recurs_daily() -> None:

@@ -97,6 +97,7 @@ def test_an_empty_row_says_nothing() -> None:
         if i == 399:
             before = host.to_bytes()
     assert host.step(1.8e9, {}).turn is Turn.NONE
+    assert host.step(math.nan, {"m0": 1.0}).turn is Turn.NONE
     assert host.step(1.8e9, {"m0": math.nan}).anomaly == 0.0
     assert host.evidence() == ()
     assert before == host.to_bytes()
