@@ -21,7 +21,7 @@ from benchmarks.quality.results import Manifest, Speed, write_manifest
 from benchmarks.quality.shipped import THRESHOLDS
 from detectors.memory.profiles import PROFILES
 
-WIDTH_LEAST = 150
+WIDTH_LEAST = 170
 
 
 def speed(outcomes: Sequence[Outcome]) -> Speed:

@@ -105,6 +105,7 @@ TOGETHER: Final[dict[str, Callable[[], RiverVector]]] = {
     "OneClassSVM": one_class_svm,
 }
 BASELINES: Final = (*ALONE, *TOGETHER)
+DRAIN: Final = "Drain3"
 
 
 def watch(name: str, table: Table) -> Verdicts:

@@ -43,8 +43,11 @@ class Episodes(msgspec.Struct, frozen=True):
         return np.arange(self.rows) >= self.warm_up
 
 
-def episodes(seconds: Floats, labels: Labels) -> Episodes:
-    """The labels of one file as rows; windows without a row are left out."""
+def episodes(seconds: Floats, labels: Labels, merged: int = 1) -> Episodes:
+    """The labels of one file as rows; windows without a row are left out.
+
+    A row of a disguised file is `merged` rows of the file that was labelled: its warm-up is as long in time.
+    """
     windows, onsets = [], []
     for start, end in labels.windows:
         first = int(np.searchsorted(seconds, start, "left"))
@@ -55,5 +58,5 @@ def episodes(seconds: Floats, labels: Labels) -> Episodes:
             onsets.append(min(known, default=float(seconds[first])))
     warm_up = labels.first_row
     if warm_up is None:
-        warm_up = min(int(WARM_UP_SHARE * len(seconds)), WARM_UP_ROWS)
+        warm_up = min(int(WARM_UP_SHARE * len(seconds)), WARM_UP_ROWS // merged)
     return Episodes(seconds, windows, onsets, warm_up)

@@ -72,5 +72,5 @@ def delays(episodes: Episodes, scores: Floats, threshold: float, grace_seconds: 
 
 def candidates(pairs: list[tuple[Episodes, Floats]], alarms: Floats = ALARM_SHARES) -> Floats:
     """Thresholds worth trying, lowest first: those that such shares of the rows without incidents reach."""
-    quiet = [scores[episodes.counted() & ~episodes.inside()] for episodes, scores in pairs]
-    return np.unique(np.quantile(np.concatenate(quiet), 1.0 - alarms))
+    quiet = np.concatenate([scores[episodes.counted() & ~episodes.inside()] for episodes, scores in pairs])
+    return np.unique(np.quantile(quiet, 1.0 - alarms)) if len(quiet) else np.array([np.inf])

@@ -32,4 +32,6 @@ def halves[T](files: Sequence[T], figure: Callable[[Sequence[T]], float], splits
     """The standard deviation of the figure over random halves of the files."""
     generator = np.random.default_rng(seed)
     chosen = [generator.permutation(len(files))[: (len(files) + 1) // 2] for _ in range(splits)]
-    return float(np.nanstd([figure([files[place] for place in half]) for half in chosen]))
+    figures = np.array([figure([files[place] for place in half]) for half in chosen])
+    figures = figures[np.isfinite(figures)]
+    return float(figures.std()) if len(files) > 1 and len(figures) else float("nan")

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from benchmarks.quality import baselines, shipped
-from benchmarks.quality.folders import HOSTS, LogFile, Part, Table, files, read_log, read_table, systems
+from benchmarks.quality.folders import HOSTS, Floats, LogFile, Part, Table, files, read_log, read_table, systems
 from benchmarks.quality.naming import grouping_accuracy
 from benchmarks.quality.results import write_templates, write_verdicts
 from benchmarks.quality.shipped import Verdicts
@@ -39,9 +39,14 @@ class Outcome(msgspec.Struct, frozen=True):
     detector: str
     part: Part
     key: str
-    seconds: np.ndarray[tuple[int], np.dtype[np.float64]]
+    seconds: Floats
     samples: int
     verdicts: Verdicts
+
+    @property
+    def merged(self) -> int:
+        """How many rows of the labelled file a row is made of."""
+        return DISGUISE_ROWS if self.detector == DISGUISED and self.part not in HOSTS else 1
 
 
 class Grouping(msgspec.Struct, frozen=True):

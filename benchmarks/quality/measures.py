@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.quality import nab
+from benchmarks.quality.baselines import DRAIN
 from benchmarks.quality.episodes import Episodes, episodes
 from benchmarks.quality.events import Tally, candidates, delays, tally
 from benchmarks.quality.folders import HOSTS, Floats, Labels, Part
@@ -49,7 +50,7 @@ class Told(msgspec.Struct, frozen=True):
 def told(outcomes: Iterable[Outcome], labels: dict[str, Labels]) -> list[Told]:
     """The outcomes that have labels, in order of their keys."""
     known = sorted((outcome for outcome in outcomes if outcome.key in labels), key=lambda outcome: outcome.key)
-    return [Told(one.key, episodes(one.seconds, labels[one.key]), labels[one.key], one) for one in known]
+    return [Told(one.key, episodes(one.seconds, labels[one.key], one.merged), labels[one.key], one) for one in known]
 
 
 def measure(part: Part, detector: str, files: list[Told]) -> list[Measure]:
@@ -112,7 +113,8 @@ def _at_budget(part: Part, files: list[Told]) -> Iterable[_Row]:
     coarse = candidates([(one.marks, one.ranking) for one in files])
     rates = _rates(_tallies(part, files, scores, coarse))
     near = coarse[(rates >= budget / NEAR) & (rates <= budget * NEAR)]
-    thresholds = _between(scores, near[0], near[-1]) if len(near) else coarse
+    high = near[-1] if len(near) and rates[-1] <= budget else np.inf
+    thresholds = _between(scores, near[0] if len(near) else coarse[0], high)
     yield _row(f"recall at {budget:g} FA/day", _tallies(part, files, scores, thresholds), _recall_at(budget))
 
 
@@ -146,7 +148,7 @@ def _of_nab(files: list[Told]) -> Iterable[_Row]:
     """At the shipped alarm; for a detector that has none, at the threshold that is best on these very labels."""
     alarmed = any(one.outcome.verdicts.alarms.any() for one in files)
     scores = [one.outcome.verdicts.alarms if alarmed else one.ranking for one in files]
-    thresholds = ALARM if alarmed else candidates([(one.marks, one.ranking) for one in files])
+    thresholds = ALARM if alarmed else np.r_[candidates([(one.marks, one.ranking) for one in files]), np.inf]
     curves = [nab.curve(one.marks, score, thresholds) for one, score in zip(files, scores, strict=True)]
     best = int(np.argmax(nab.score(curves, nab.STANDARD)))
     for name, profile in (("NAB standard", nab.STANDARD), ("NAB low-FP", nab.LOW_FP)):
@@ -172,5 +174,5 @@ def of_logs(groupings: Sequence[Grouping]) -> list[Measure]:
     known = [one for one in groupings if not np.isnan(one.shipped)]
     if not known:
         return []
-    named = ((SHIPPED, [one.shipped for one in known]), ("Drain3", [one.drain for one in known]))
+    named = ((SHIPPED, [one.shipped for one in known]), (DRAIN, [one.drain for one in known]))
     return [Measure("logs", "grouping accuracy", name, estimate(values, _mean)) for name, values in named]

@@ -51,6 +51,7 @@ def watch_series(table: Table, profile: str) -> Verdicts:
     """The detector of single series. A raised alarm that finds a higher peak tells again, and counts again."""
     detector = SeriesTable(PROFILES[profile], 1)
     rows, values = np.zeros(len(table.seconds), np.int64), np.ascontiguousarray(table.values[:, 0])
+    detector.apply(rows[:0], table.seconds[:0], values[:0])  # compiles, or loads what was compiled
     clock = Clock()
     readings = detector.apply(rows, table.seconds, values)
     cpu, wall = clock.read()
@@ -70,6 +71,7 @@ def watch_host(table: Table, profile: str) -> Verdicts:
     del profile
     host, count = HostVitals(table.metrics), len(table.seconds)
     scores, rankings, alarms, blamed = np.zeros(count), np.zeros(count), np.zeros(count), [""] * count
+    HostVitals(["any"]).step(0.0, {"any": 0.0})  # compiles, or loads what was compiled
     clock = Clock()
     for row, (seconds, values) in enumerate(zip(table.seconds.tolist(), table.values.tolist(), strict=True)):
         reading = host.step(seconds, dict(zip(table.metrics, values, strict=True)))
