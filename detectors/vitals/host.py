@@ -82,10 +82,10 @@ class HostVitals:
         ...     load = rng.gauss(0.0, 1.0)
         ...     row = {f"m{i}": 50.0 + 0.5 * load + rng.gauss(0.0, 0.5) for i in range(8)}
         ...     if minute == 599:
-        ...         row["m3"] += 40.0
+        ...         row["m3"], row["m5"], row["m7"] = 90.0, 20.0, 80.0
         ...     reading = host.step(60.0 * minute, row)
-        >>> reading.turn.name, host.evidence()[0].series
-        ('RAISED', 'm3')
+        >>> reading.turn.name, sorted(metric.series for metric in host.evidence(3))
+        ('RAISED', ['m3', 'm5', 'm7'])
 
     References:
         Mahalanobis, P. C., 1936. On the generalised distance in statistics.
