@@ -6,7 +6,8 @@ deterministic. The way of a sample, one module a step:
 
     shard        find the host's row, leave out what was applied before
     host         close log windows, gather readings into rows, score, learn, tell
-    rates        log lines become series
+    rates        log lines become series: their rate by level ...
+    templates    ... and by template, once a line says which event it is
     meter        counters become growth a second
     table        the detectors of a series (level, recent, ...): how strange is the value?
     guard        what a detector may learn of it

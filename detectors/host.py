@@ -6,7 +6,7 @@ import msgspec
 
 from detectors.alarm import Alarm, AlarmState, Row, Turn
 from detectors.calibration import DECADE, SCORE_MAXIMUM
-from detectors.combination import combine, per_minute
+from detectors.combination import combine, one_of, per_minute
 from detectors.errors import RowError
 from detectors.identity import signal_id
 from detectors.rates import LogRates, RatesState
@@ -14,8 +14,9 @@ from detectors.samples import LogSample, MetricSample, Sample, Source
 from detectors.series import SeriesModel, SeriesState
 from detectors.settings import DetectorSettings
 from detectors.signals import Evidence, HostState, HostStatus, Signal, SignalKind, SignalState, WindowPoint
+from detectors.templates.watch import LogTemplates, SavedWatch, is_of_templates
 
-VERSION = 1
+VERSION = 2
 SOURCES_MAXIMUM = 1024  # topic partitions whose last place is remembered, a host
 EVIDENCE_SERIES = 8
 INTERVAL_MEMORY, INTERVAL_CLIP = 32.0, 10.0
@@ -36,6 +37,7 @@ class HostRow(msgspec.Struct, frozen=True, array_like=True):
     silence_id: str
     alarm: AlarmState
     rates: RatesState
+    templates: SavedWatch
     series: list[SeriesState]
 
 
@@ -67,6 +69,7 @@ class HostModel:
         self.silence_id = ""
         self.alarm = Alarm()
         self.rates = LogRates(settings.log_window_seconds)
+        self.templates = LogTemplates(settings.log_window_seconds, settings.series_lifetime_seconds)
         self.series: dict[str, SeriesModel] = {}
 
     def knows(self, offset: int, source: Source) -> bool:
@@ -81,10 +84,11 @@ class HostModel:
         self._remember(offset, sample.source)
         signals = [self._end_silence(offset, sample.time)] if self.silence_id else []
         learn = self._learns(sample.time, paused=paused)
-        for window in self.rates.close(sample.time):
+        for window in self.templates.close(self.rates.close(sample.time)):
             self._measure(offset, window.end, window.rates, refusals, learn=learn)
         if isinstance(sample, LogSample):
             self.rates.count(sample.time, sample.level)
+            self.templates.count(sample.time, sample.level, sample.message)
         elif isinstance(sample, MetricSample):
             self._measure(offset, sample.time, sample.values, refusals, learn=learn)
         self.time = sample.time
@@ -151,9 +155,14 @@ class HostModel:
         for series, value in readings:
             series.row = rows
             series.step(time, value, warmup=self.settings.warmup_rows, learn=learn)
-        combined = combine([series.effective(time, rows) for series in self.series.values()])
-        self.score = per_minute(combined, self.interval)
+        self.score = per_minute(combine(self._scores(time, rows)), self.interval)
         self.alarm.update(time, self.score)
+
+    def _scores(self, time: float, row: int) -> list[float]:
+        """One score a series, and one for all log templates together: their rates are parts of the rates by level."""
+        scores = [one.effective(time, row) for name, one in self.series.items() if not is_of_templates(name)]
+        parts = [min(one.score, one.previous) for name, one in self.series.items() if is_of_templates(name)]
+        return [*scores, one_of(parts)] if parts else scores
 
     def _open_row(self, time: float, offset: int) -> None:
         if self.alarm.window:
@@ -217,13 +226,15 @@ class HostModel:
             detector: per_minute(combine([s.part_score(detector) for s in self.series.values()]), self.interval)
             for detector in self.settings.detectors
         }
+        blamed = tuple(one.evidence() for one in ranked[:EVIDENCE_SERIES] if one.effective(time, row) > 0.0)
         return Evidence(
-            series=tuple(series.evidence() for series in ranked[:EVIDENCE_SERIES] if series.effective(time, row) > 0.0),
+            series=blamed,
             window=tuple(WindowPoint(point.time, point.score) for point in window),
             votes=votes,
             partition=self.partition,
             first_offset=window[0].offset,
             last_offset=self.applied,
+            lines=self.templates.evidence([one.series for one in blamed]),
         )
 
     def _end_silence(self, offset: int, time: float) -> Signal:
@@ -260,6 +271,7 @@ class HostModel:
             self.silence_id,
             self.alarm.state(),
             self.rates.state(),
+            self.templates.state(),
             [series.state() for series in self.series.values()],
         )
         return msgspec.msgpack.encode(row)
@@ -280,6 +292,9 @@ class HostModel:
         host.alarm = Alarm.restore(row.alarm)
         try:
             host.rates = LogRates.restore(row.rates, settings.log_window_seconds)
+            host.templates = LogTemplates.restore(
+                row.templates, settings.log_window_seconds, settings.series_lifetime_seconds
+            )
             host.series = {one.name: SeriesModel.restore(one, settings.detectors, seed) for one in row.series}
         except ValueError as error:
             raise RowError(f"saved row of host {row.host!r} can not be restored: {error}") from error

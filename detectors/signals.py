@@ -51,11 +51,26 @@ class WindowPoint(msgspec.Struct, frozen=True, array_like=True):
     score: float
 
 
+class LineEvidence(msgspec.Struct, frozen=True):
+    """A log line that stands for its template: the first one that was seen, at `time` (event time, epoch seconds).
+
+    `is_unseen` tells a template that was never seen before on this host, though its logs are well known.
+    """
+
+    template_id: str
+    template: str
+    level: str
+    line: str
+    time: float
+    is_unseen: bool
+
+
 class Evidence(msgspec.Struct, frozen=True):
     """Why a signal was raised or cleared, complete enough to draw without the model.
 
     `series` is ordered, most to blame first; `window` is ordered by time; `votes` maps a detector's name to its score;
-    `first_offset` and `last_offset` bound the records of `partition` of the samples topic that the window covers.
+    `first_offset` and `last_offset` bound the records of `partition` of the samples topic that the window covers;
+    `lines` are of log templates that were never seen before and of those to blame.
     """
 
     series: tuple[SeriesEvidence, ...] = ()
@@ -64,6 +79,7 @@ class Evidence(msgspec.Struct, frozen=True):
     partition: int = -1
     first_offset: int = -1
     last_offset: int = -1
+    lines: tuple[LineEvidence, ...] = ()
 
 
 class Signal(msgspec.Struct, frozen=True, tag="signal", tag_field="type"):

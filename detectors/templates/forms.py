@@ -89,7 +89,7 @@ def _text(message: str) -> str:
         return message
     try:
         document = msgspec.json.decode(message, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return message
     texts = (document.get(key) for key in MESSAGE_KEYS)
     return next((text for text in texts if isinstance(text, str) and text), message)

@@ -11,6 +11,7 @@ from tests.detectors.templates.lines import HOSTILE
 FORMS = {
     "nothing": ("", ""),
     "only signs": ("--- *** ---", ""),
+    "JSON with half a character is text": ('{"msg":"\ud800"}', "<*>"),
     "a number is a value": ("retry 3 now", "retry <*> now"),
     "a word with a digit is a value": ("worker-7 ended", "<*> ended"),
     "values of one shape are one": ("ports 80 81 82", "ports <*>"),
