@@ -1,8 +1,9 @@
 """How soon a decided run begins its first task, beside plain ansible-runner and plain ansible-playbook.
 
 `python -m benchmarks.runner [--rounds N] [--json FILE]` runs one playbook of one local task in turn by a fork of the
-warm parent, a new process, `ansible_runner.run` and `ansible-playbook`, then 1, 2 and 4 at a time from the warm parent. Times are from the decision to the start of the first task, as Ansible
-itself tells it, and to the end of all processes; memory is what the run's processes do not share, at its highest.
+warm parent, a new process, `ansible_runner.run` and `ansible-playbook`, then 1, 2 and 4 at a time from the warm parent.
+Times are from the decision to the start of the first task, as Ansible itself tells it, and to the end of all processes;
+memory is what the run's processes do not share, at its highest.
 """
 
 import argparse
@@ -233,7 +234,7 @@ def measure(bench: Bench, rounds: int) -> list[Figures]:
     return found + [together(bench, number, rounds) for number in TOGETHER]
 
 
-def together(bench: Bench, number: int, rounds: int, memory_bytes: int | None) -> Figures:
+def together(bench: Bench, number: int, rounds: int) -> Figures:
     """So many runs of the warm parent at a time."""
     with ThreadPoolExecutor(number) as pool:
         samples = [sample for _ in range(rounds) for sample in pool.map(lambda _: bench.warm(), range(number))]
