@@ -38,27 +38,72 @@ TASKS = """\
 """
 
 
+# Text that would touch the canary, or come out changed, if anything took it for more than text.
+TEXTS = {
+    "lookup": "{{ lookup('pipe', 'touch CANARY') }}",
+    "lookup by its full name": "{{ lookup('ansible.builtin.pipe', 'touch CANARY') }} trailing",
+    "query": "{{ query('pipe', 'touch CANARY') }}",
+    "q": "{{ q('pipe', 'touch CANARY') }}",
+    "lines": "{{ lookup('lines', 'touch CANARY') }}",
+    "statement": "{% set x = lookup('pipe', 'touch CANARY') %}",
+    "condition": "{% if lookup('pipe', 'touch CANARY') %}x{% endif %}",
+    "loop": "{% for x in [lookup('pipe', 'touch CANARY')] %}x{% endfor %}",
+    "comment and a file": "{{ lookup('file', '/etc/passwd') }}{# touch CANARY #}",
+    "without spaces": "{{lookup('pipe', 'touch CANARY')}}",
+    "trimmed": "{{- lookup('pipe', 'touch CANARY') -}}",
+    "nested": "{{ '{{ ' ~ lookup('pipe', 'touch CANARY') ~ ' }}' }}",
+    "of braces apart": "{ { lookup('pipe', 'touch CANARY') } }",
+    "raw": "{% raw %}{{ lookup('pipe', 'touch CANARY') }}{% endraw %}{{ lookup('pipe', 'touch CANARY') }}",
+    "classes": "{{ ''.__class__.__mro__[1].__subclasses__() }}; touch CANARY",
+    "cycler": "{{ cycler.__init__.__globals__.os.popen('touch CANARY').read() }}",
+    "only begun": "{{ touch CANARY",
+    "only ended": "touch CANARY }}",
+    "bare condition": "lookup('pipe', 'touch CANARY')",
+    "yaml tag": "!unsafe touch CANARY",
+    "yaml python": "!!python/object/apply:os.system ['touch CANARY']",
+    "yaml mapping": "x: {y: touch CANARY}",
+    "yaml anchor": "*touch CANARY",
+    "yaml document": "--- touch CANARY",
+    "vault": "$ANSIBLE_VAULT;1.1;AES256 touch CANARY",
+    "json": '", "x": "touch CANARY',
+    "json unsafe": "{\"__ansible_unsafe\": \"{{ lookup('pipe', 'touch CANARY') }}\"}",
+    "json vault": '{"__ansible_vault": "touch CANARY"}',
+    "file of variables": "@CANARY",
+    "option": "--extra-vars=@CANARY",
+    "ssh option": "-oProxyCommand=touch CANARY",
+    "ssh option apart": "-o ProxyCommand=touch${IFS}CANARY",
+    "substitution": "$(touch CANARY)",
+    "backticks": "`touch CANARY`",
+    "command": "; touch CANARY #",
+    "pipe": "| touch CANARY",
+    "and": "&& touch CANARY",
+    "background": "& touch CANARY &",
+    "redirect": "> CANARY",
+    "single quotes": "' ; touch CANARY ; '",
+    "double quotes": '" && touch CANARY && "',
+    "variable": "${IFS}touch${IFS}CANARY",
+    "backslash": "\\\\'; touch CANARY; \\\\",
+    "path": "../../../../../..CANARY",
+    "home": "~root/$HOME/%h/%d CANARY",
+    "pattern": "web*:!web-1:&db[1:3] ~.* CANARY",
+    "html": "<script>touch('CANARY')</script><img src=x onerror=alert(1)>",
+    "ansi as text": "\\x1b[2J\\x1b]0;touch CANARY\\x07",
+    "omit": "__omit_place_holder__touch CANARY",
+    "key and value": "free_form=touch CANARY creates=/nothing",
+    "right to left": "touch \u202eCANARY",
+    "full-width braces": "\uff5b\uff5b lookup('pipe', 'touch CANARY') \uff5d\uff5d",
+    "full-width option": "\uff0doProxyCommand=touch CANARY",
+    "full-width semicolon": "\uff1b touch CANARY",
+    "cyrillic": "{{ l\u043e\u043ekup('pipe', 'touch CANARY') }}",
+    "zero width": "{\u200b{ lookup('pipe', 'touch CANARY') }\u200b}",
+    "combining": "touch CANARY\u0338",
+    "percent": "%(touch CANARY)s {0} %s",
+}
+
+
 def hostile(canary: Path) -> list[str]:
-    """Text that would touch the canary if anything executed it."""
-    return [
-        f"{{{{ lookup('pipe', 'touch {canary}') }}}}",
-        f"{{{{ lookup('ansible.builtin.pipe', 'touch {canary}') }}}} trailing",
-        f"{{% set x = lookup('pipe', 'touch {canary}') %}}",
-        f"{{{{ query('pipe', 'touch {canary}') }}}}",
-        f"{{{{ lookup('file', '/etc/passwd') }}}}{{# touch {canary} #}}",
-        f"{{{{ ''.__class__.__mro__[1].__subclasses__() }}}}; touch {canary}",
-        f"!unsafe touch {canary}",
-        f"$(touch {canary})",
-        f"`touch {canary}`",
-        f"; touch {canary} #",
-        f"| touch {canary}",
-        f"' ; touch {canary} ; '",
-        f'" && touch {canary} && "',
-        f"-oProxyCommand=touch {canary}",
-        f"{{\"__ansible_unsafe\": \"{{{{ lookup('pipe', 'touch {canary}') }}}}\"}}",
-        f"\", \"x\": \"{{{{ lookup('pipe', 'touch {canary}') }}}}",
-        f"@{canary}",
-    ]
+    """The texts, all aimed at this canary."""
+    return [text.replace("CANARY", str(canary)) for text in TEXTS.values()]
 
 
 def test_nothing_is_executed(tmp_path: Path) -> None:
