@@ -161,7 +161,9 @@ class HostModel:
     def _scores(self, time: float, row: int) -> list[float]:
         """One score a series, and one for all log templates together: their rates are parts of the rates by level."""
         scores = [one.effective(time, row) for name, one in self.series.items() if not is_of_templates(name)]
-        parts = [min(one.score, one.previous) for name, one in self.series.items() if is_of_templates(name)]
+        parts = [
+            min(one.effective(time, row), one.previous) for name, one in self.series.items() if is_of_templates(name)
+        ]
         return [*scores, one_of(parts)] if parts else scores
 
     def _open_row(self, time: float, offset: int) -> None:
