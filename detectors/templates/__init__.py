@@ -8,6 +8,7 @@ A line passes these parts, in this order, each a module that can be read alone:
     similarity   are two forms the same event? Strict on words, free on values
     engine       Drain with that similarity and an index over four words of the form
     miner        `TemplateMiner`: bounded, deterministic, state as bytes
+    watch        `LogTemplates`: rates by template of one host, and which templates it never saw before
 
 One configuration for all systems; nothing is learned about a line that later changes its id.
 """
