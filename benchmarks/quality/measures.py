@@ -112,9 +112,8 @@ def _at_budget(part: Part, files: list[Told]) -> Iterable[_Row]:
     scores, budget = [one.ranking for one in files], BUDGETS[part]
     coarse = candidates([(one.marks, one.ranking) for one in files])
     rates = _rates(_tallies(part, files, scores, coarse))
-    near = coarse[(rates >= budget / NEAR) & (rates <= budget * NEAR)]
-    high = near[-1] if len(near) and rates[-1] <= budget else np.inf
-    thresholds = _between(scores, near[0] if len(near) else coarse[0], high)
+    low, high = (np.r_[coarse[rates <= most], np.inf][0] for most in (budget * NEAR, budget / NEAR))
+    thresholds = _between(scores, low, high)
     yield _row(f"recall at {budget:g} FA/day", _tallies(part, files, scores, thresholds), _recall_at(budget))
 
 
