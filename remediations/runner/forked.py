@@ -38,20 +38,18 @@ MODULES = (
     "ansible.plugins.callback",
     "ansible_collections.ansible.builtin",  # its table of moved plugins takes longest of all
 )
-# Loader, and names of plugins that almost every run uses. `ansible.builtin` only: these can not be shadowed unseen,
-# because a folder of plugins that is added later clears what the loader has found so far.
+# Loader, and names of plugins that almost every run uses. A folder of plugins that a playbook brings along clears what
+# its loader has found so far. Not here: what makes instances (vars) or locks (ansible-runner's callback) at import.
 PLUGINS = (
     ("action_loader", ("assert", "command", "copy", "debug", "fail", "normal", "set_fact", "set_stats", "template")),
     ("action_loader", ("uri", "validate_argument_spec")),
-    ("become_loader", ("sudo",)),
     ("cache_loader", ("memory",)),
-    ("callback_loader", ("default",)),
-    ("connection_loader", ("local", "ssh")),
+    ("callback_loader", ("default", "junit", "minimal", "oneline", "tree")),
     ("inventory_loader", ("yaml",)),
-    ("shell_loader", ("sh",)),
     ("strategy_loader", ("linear",)),
 )
-CLASSLESS = ("filter_loader", "test_loader")
+# Of these Ansible itself loads all there are.
+WHOLE = ("become_loader", "connection_loader", "filter_loader", "shell_loader", "test_loader")
 # The settings that are paths of one process; others are made from them.
 PATHS = ("DEFAULT_LOCAL_TMP", "ANSIBLE_HOME", "CONFIG_FILE")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -65,9 +63,9 @@ def warm_up() -> None:
         importlib.import_module(name)
     for kind, names in PLUGINS:
         for name in names:
-            getattr(loader, kind).get(f"ansible.builtin.{name}", class_only=True)
-    for kind in CLASSLESS:
-        list(getattr(loader, kind).all())
+            getattr(loader, kind).get(name, class_only=True)
+    for kind in WHOLE:
+        list(getattr(loader, kind).all(class_only=True))
     if threading.active_count() > 1:
         raise RunnerError(f"imports left {threading.active_count()} threads; wanted 1")
 
