@@ -1,0 +1,91 @@
+"""Secrets of every kind go into a run, and come out nowhere but on the target."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import psutil
+import pytest
+
+from remediations import runner
+from remediations.runs import RunStatus
+from tests.playbooks.runs import Stage
+from tests.playbooks.warm import wait_ready
+
+CANARY = "canary-8842"
+TASKS = """\
+    - name: Use all secrets
+      ansible.builtin.command:
+        argv: [sh, -c, "cat > {target}; sleep 0.3"]
+        stdin: "{{{{ token }}}} {{{{ ansible_become_password }}}} {{{{ vault_password }}}} {{{{ ssh_key }}}}"
+      no_log: true
+    - name: Use them again and fail
+      ansible.builtin.command:
+        argv: [sh, -c, "cat > /dev/null; exit 3"]
+        stdin: "{{{{ token }}}} {{{{ vault_password }}}} {{{{ ssh_key }}}}"
+      no_log: true
+"""
+
+
+class Arguments:
+    """Every command line that is seen while it lasts."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.05):
+            for process in psutil.process_iter(["cmdline"]):
+                self.seen.add(" ".join(process.info["cmdline"] or ()))
+
+
+@pytest.fixture(params=["new", "warm"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Playbooks of a test's own, run in new processes or by forks of a warm parent."""
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    if request.param == "new":
+        yield stage
+        return
+    with runner.WarmParent(stage.settings) as stage.parent:
+        wait_ready(stage.parent)
+        yield stage
+
+
+def test_secrets_reach_the_target_alone(stage: Stage) -> None:
+    """Canaries in inputs, inventory passwords, keys and vault: on the target, in no file, argument, line or result."""
+    target = stage.folder / "target"
+    playbook = stage.write_playbook("use.yml", TASKS.format(target=target))
+    request = stage.request(
+        playbook=playbook,
+        inputs={"token": f"{CANARY}-token"},
+        variables={
+            "ansible_become_password": f"{CANARY}-become",
+            "vault_password": f"{CANARY}-vault",
+            "ssh_key": f"-----BEGIN OPENSSH PRIVATE KEY----- {CANARY}-key",
+        },
+    )
+    with Arguments() as arguments:
+        played = stage.play(request, {"KAFKA_SASL_PASSWORD": f"{CANARY}-environment"})
+    assert RunStatus.FAILED is played.result.status
+    assert target.read_text().count(CANARY) == 4
+    assert any("sleep 0.3" in line for line in arguments.seen)
+    assert [line for line in arguments.seen if CANARY in line] == []
+    said = msgspec.json.encode(played)
+    assert CANARY.encode() not in said
+    files = [path for path in Path(stage.settings.folder).rglob("*") if path.is_file()]
+    assert {"stdout", "command", "runner.log", "result.json"} <= {path.name for path in files}
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
