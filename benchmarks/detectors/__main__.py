@@ -133,7 +133,7 @@ def main() -> None:
     console = Console(width=None if Console().is_terminal else 110)
     console.print(table_of(figures))
     for (_, _, goal), (name, ratio) in zip(GOALS, figures.ratios.items(), strict=True):
-        console.print(f"{name}: {ratio:.0f}, wanted {goal:.0f}")
+        console.print(f"{name}: {ratio:.1f}, wanted {goal:.0f}")
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     raise SystemExit(any(figures.ratios[f"{slow} / {fast}"] < goal for slow, fast, goal in GOALS))
