@@ -19,6 +19,7 @@ from console import queries, rendering
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
 from console.reading import publish, read_audit, read_notices, tail_audit
+from console.runs import tail_run
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
 from remediations.records import Seen
@@ -41,6 +42,8 @@ app = typer.Typer(
 )
 audit = typer.Typer(help="Read and check the audit log.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+runs = typer.Typer(help="Follow runs of playbooks.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
 
 Config = Annotated[
     Path | None,
@@ -160,11 +163,25 @@ def audit_tail(
 
     async def tail() -> None:
         async for entry in tail_audit(settings, lines, follow=follow):
-            line = queries.audit_line(entry)
-            if as_json:
-                typer.echo(msgspec.json.encode(line).decode())
-            else:
-                Console(soft_wrap=True).print(rendering.draw_audit_line(line))
+            _print_line(queries.audit_line(entry), as_json=as_json)
+
+    asyncio.run(tail())
+
+
+@runs.command("tail")
+def runs_tail(
+    run: Annotated[str, typer.Argument(help="An action's id, the beginning of it, or a host's name: its newest run.")],
+    *,
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    as_json: AsJson = False,
+) -> None:
+    """What a run has done so far and does next, a line a task, until it ends."""
+    settings = _settings(config, bootstrap_servers)
+
+    async def tail() -> None:
+        async for entry in tail_run(settings, run):
+            _print_line(queries.audit_line(entry), as_json=as_json)
 
     asyncio.run(tail())
 
@@ -238,6 +255,13 @@ def _show(answer: object, drawn: RenderableType, *, as_json: bool) -> None:
         typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
     else:
         Console().print(drawn)
+
+
+def _print_line(line: queries.AuditLine, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(line).decode())
+    else:
+        Console(soft_wrap=True).print(rendering.draw_audit_line(line))
 
 
 def _checkpoint(text: str) -> Seen:

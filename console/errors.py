@@ -1,7 +1,8 @@
 """Errors of the console package.
 
 ConsoleError
-└── IncidentNotFoundError    no incident, or more than one, is meant by what was typed
+├── IncidentNotFoundError    no incident, or more than one, is meant by what was typed
+└── RunNotFoundError         no run, or more than one, is meant by what was typed
 
 The demo has a tree of its own, in `console/demo/errors.py`.
 """
@@ -13,3 +14,7 @@ class ConsoleError(Exception):
 
 class IncidentNotFoundError(ConsoleError):
     """No incident, or more than one, is meant: the text names what was typed and what may have been meant."""
+
+
+class RunNotFoundError(ConsoleError):
+    """No run, or more than one, is meant: the text names what was typed and what may have been meant."""
