@@ -21,7 +21,7 @@ from console.queries import (
     Step,
 )
 from console.sentences import ago, because, conclusion, denial, number, say, series_name, span, utc
-from detectors.signals import HostState, Signal, WindowPoint
+from detectors.signals import HostState, LineEvidence, Signal, WindowPoint
 from remediations.chain import ChainReport, FaultKind
 from remediations.policies import RuleMode
 from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
@@ -29,6 +29,7 @@ from remediations.runs import TaskOutcome
 
 BARS = "▁▂▃▄▅▆▇█"
 SERIES_SHOWN = 8
+LINES_SHOWN = 3
 ID_CHARACTERS = SHORT_ID_CHARACTERS
 
 STATES = {
@@ -221,6 +222,7 @@ def draw_evidence(signal: Signal) -> RenderableType:
     parts += [table] if evidence.series else []
     more = len(evidence.series) - SERIES_SHOWN
     parts += [Text(f"and {more} more series", style="dim")] if more > 0 else []
+    parts += [draw_line(each) for each in evidence.lines[:LINES_SHOWN]]
     parts += [Text.assemble("score  ", draw_window(evidence.window, signal.threshold))] if evidence.window else []
     votes = ", ".join(f"{name} {score:.1f}" for name, score in sorted(evidence.votes.items()))
     parts += [plain(f"votes: {votes}", "dim")] if votes else []
@@ -228,6 +230,13 @@ def draw_evidence(signal: Signal) -> RenderableType:
         span_text = f"samples partition {evidence.partition}, offsets {evidence.first_offset} to {evidence.last_offset}"
         parts.append(Text(span_text, style="dim"))
     return Group(*parts)
+
+
+def draw_line(line: LineEvidence) -> Text:
+    """A log line, and whether its like was ever seen on this host before."""
+    return Text.assemble(
+        "line   ", plain(f"{line.level}: {line.line}"), (" never seen before", "bold") if line.is_unseen else ""
+    )
 
 
 def draw_window(window: Sequence[WindowPoint], threshold: float) -> Text:

@@ -22,7 +22,7 @@ from console.rendering import (
     headline,
 )
 from console.sentences import REASONS, ago, number, span, utc
-from detectors.signals import Evidence, HostState, WindowPoint
+from detectors.signals import Evidence, HostState, LineEvidence, WindowPoint
 from remediations.chain import ChainReport, Fault, FaultKind
 from remediations.records import GateResult, Record, RunProgressed, Seen, Verdict
 from tests.console.stories import (
@@ -320,3 +320,16 @@ def test_a_series_that_only_grows_is_told_by_its_growth() -> None:
     words = drawn(draw_evidence(msgspec.structs.replace(raised, evidence=evidence)))
 
     assert "net.bytes_sent a second 98.2" in " ".join(words.split())
+
+
+def test_log_lines_are_shown_as_text_and_what_is_new_is_marked() -> None:
+    """A line's own markup and control characters are not obeyed."""
+    line = LineEvidence("aa", "disk <*> full", "error", "disk [bold]sda[/bold] full\x1b[31m", T0, is_unseen=True)
+    raised = signal("web-01")
+    evidence = msgspec.structs.replace(raised.evidence, lines=(line,))
+
+    words = drawn(draw_evidence(msgspec.structs.replace(raised, evidence=evidence)))
+
+    assert "line error: disk [bold]sda[/bold] full" in " ".join(words.split())
+    assert "never seen before" in words
+    assert "\x1b[31m" not in words
