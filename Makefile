@@ -48,6 +48,7 @@ docs: $(READY) ## Write the generated pages of docs/ anew.
 benchmarks: $(READY) ## Throughput and latency, as ratios within one run.
 	$(BIN)/python -m benchmarks.transport
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.runner
 
 lock: ## Resolve the dependencies anew into requirements/ (needs uv).
 	uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
