@@ -41,7 +41,7 @@ def test_examples_fit_together() -> None:
     """The example policy and inventory load with the shipped playbooks; the policy starts by only observing."""
     examples = PLAYBOOKS / "examples"
     book = load_rulebook(examples / "policy.yml", examples / "inventory.yml", PLAYBOOKS)
-    assert set(book.playbooks) == {"restart"}
+    assert {"restart"} <= set(book.playbooks)
     assert {rule.mode.value for rule in book.policy.rules} == {"observe"}
     target = book.inventory.resolve("web-1")
     assert target is not None
