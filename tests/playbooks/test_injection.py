@@ -1,9 +1,13 @@
 """Text from outside reaches tasks as it is: nothing in it is ever executed, on the controller or on the target."""
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from remediations.runs import RunStatus
 from tests.playbooks.runs import Stage
+from tests.playbooks.warm import WAYS, parent_for
 
 # Uses each value the ways a playbook may: in a task's name, through facts, conditions, loops, filters, argv and files.
 TASKS = """\
@@ -101,16 +105,23 @@ TEXTS = {
 }
 
 
+@pytest.fixture(params=WAYS)
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Playbooks of a test's own, run in new processes or by forks of a warm parent."""
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    with parent_for(request.param, stage.settings) as stage.parent:
+        yield stage
+
+
 def hostile(canary: Path) -> list[str]:
     """The texts, all aimed at this canary."""
     return [text.replace("CANARY", str(canary)) for text in TEXTS.values()]
 
 
-def test_nothing_is_executed(tmp_path: Path) -> None:
+def test_nothing_is_executed(stage: Stage, tmp_path: Path) -> None:
     """Hostile text in an input and in variables, nested too, comes out letter for letter and touches nothing."""
     canary = tmp_path / "canary"
     texts = hostile(canary)
-    stage = Stage(tmp_path, tmp_path / "playbooks")
     request = stage.request(
         playbook=stage.write_playbook("use.yml", TASKS),
         inputs={"text": texts[0]},
@@ -129,7 +140,7 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
     assert (tmp_path / "written").read_text() == "|".join(texts)
 
 
-def test_each_input_is_text(tmp_path: Path) -> None:
+def test_each_input_is_text(stage: Stage, tmp_path: Path) -> None:
     """Each hostile string as an input of its own, which Ansible trusts most of all, stays text."""
     canary = tmp_path / "canary"
     texts = hostile(canary)
@@ -139,7 +150,6 @@ def test_each_input_is_text(tmp_path: Path) -> None:
     )
     back = "".join(f'          {name}: "{{{{ {name} }}}}"\n' for name in names)
     tasks += f"    - name: Give them back\n      ansible.builtin.set_stats:\n        data:\n{back}"
-    stage = Stage(tmp_path, tmp_path / "playbooks")
     inputs: dict[str, str | int | float | bool] = dict(zip(names, texts, strict=True))
     played = stage.play(stage.request(playbook=stage.write_playbook("use.yml", tasks), inputs=inputs))
     assert played.result.status is RunStatus.SUCCESSFUL, played.result

@@ -4,12 +4,16 @@ import os
 import select
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from remediations.runner import Launch, PreparedRun, RunHandle, WarmParent
+from remediations.runner import Launch, PreparedRun, RunHandle, RunnerSettings, WarmParent
 
 READY_SECONDS = 30.0
+WAYS = ("new", "warm")
+"""The two ways to have a run process: a new program, or a fork of a warm parent."""
 
 
 class WarmRun:
@@ -51,6 +55,16 @@ def wait_ready(parent: WarmParent) -> WarmParent:
         assert time.monotonic() < limit, "the warm parent does not get ready"
         time.sleep(0.02)
     return parent
+
+
+@contextmanager
+def parent_for(way: str, settings: RunnerSettings) -> Iterator[WarmParent | None]:
+    """A ready warm parent if that is the way, else none."""
+    if way == "new":
+        yield None
+        return
+    with WarmParent(settings) as parent:
+        yield wait_ready(parent)
 
 
 def start(parent: WarmParent, prepared: PreparedRun) -> WarmRun:

@@ -18,7 +18,7 @@ import pytest
 from remediations import runner
 from remediations.runs import RunRequest, RunResult, RunStatus
 from tests.playbooks.runs import RunProcess, Stage, processes_with, read
-from tests.playbooks.warm import wait_ready
+from tests.playbooks.warm import parent_for
 
 # Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
 HANGING = """\
@@ -81,11 +81,8 @@ class Hanging:
     @contextmanager
     def parent(self) -> Iterator[runner.WarmParent | None]:
         """A warm parent, if this run is to have one."""
-        if self.kind == "new":
-            yield None
-            return
-        with runner.WarmParent(self.stage.settings) as parent:
-            yield wait_ready(parent)
+        with parent_for(self.kind, self.stage.settings) as parent:
+            yield parent
 
     def hangs(self) -> bool:
         """Whether all three left-behind processes and the hanging one are there."""

@@ -9,10 +9,9 @@ import msgspec
 import psutil
 import pytest
 
-from remediations import runner
 from remediations.runs import RunStatus
 from tests.playbooks.runs import Stage
-from tests.playbooks.warm import wait_ready
+from tests.playbooks.warm import WAYS, parent_for
 
 CANARY = "canary-8842"
 TASKS = """\
@@ -53,15 +52,11 @@ class Arguments:
                 self.seen.add(" ".join(process.info["cmdline"] or ()))
 
 
-@pytest.fixture(params=["new", "warm"])
+@pytest.fixture(params=WAYS)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """Playbooks of a test's own, run in new processes or by forks of a warm parent."""
     stage = Stage(tmp_path, tmp_path / "playbooks")
-    if request.param == "new":
-        yield stage
-        return
-    with runner.WarmParent(stage.settings) as stage.parent:
-        wait_ready(stage.parent)
+    with parent_for(request.param, stage.settings) as stage.parent:
         yield stage
 
 
