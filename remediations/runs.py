@@ -20,6 +20,8 @@ class RunRequest(msgspec.Struct, frozen=True):
     `action_id` is 32 to 64 hex digits and names the run, its artifacts and its marker on the target. `inputs` are the
     values of the playbook's declared inputs; strings among them reach Ansible as unsafe text. `playbook` is an
     absolute path of a file in the playbook folder; `timeout_seconds` ends the run with everything it started.
+    `delegates` are hosts that the run acts through and never on, such as a load balancer: the run's inventory has them
+    in the group `delegates`, the targets in the group `targets`.
     """
 
     action_id: str
@@ -30,6 +32,7 @@ class RunRequest(msgspec.Struct, frozen=True):
     inputs: dict[str, Scalar]
     timeout_seconds: float
     check: bool = False
+    delegates: tuple[Target, ...] = ()
 
 
 class TaskOutcome(enum.Enum):

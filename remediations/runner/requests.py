@@ -26,7 +26,7 @@ INPUT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 NESTED_KEY = re.compile(r"(?!__ansible)[A-Za-z0-9_][A-Za-z0-9_./:@-]{0,252}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-GROUP_NAMES = frozenset({"all", "ungrouped"})
+GROUP_NAMES = frozenset({"all", "ungrouped", "targets", "delegates"})
 ADDRESS_VARIABLES = frozenset({"ansible_host", "ansible_ssh_host"})
 USER_VARIABLES = frozenset({"ansible_user", "ansible_ssh_user", "ansible_become_user", "remote_user"})
 PORT_VARIABLES = frozenset({"ansible_port", "ansible_ssh_port"})
@@ -96,21 +96,31 @@ def check_playbook(request: RunRequest, settings: RunnerSettings) -> None:
 
 def check_targets(request: RunRequest, _settings: RunnerSettings) -> None:
     """Targets are exact, distinct host names: no pattern, no range, no group."""
-    names = [target.name for target in request.targets]
-    if not 0 < len(names) <= TARGETS_MAXIMUM or len(set(names)) != len(names):
-        raise RunRefusedError("targets", names, f"1 to {TARGETS_MAXIMUM} distinct hosts")
+    check_hosts("targets", request.targets, 1)
+
+
+def check_delegates(request: RunRequest, _settings: RunnerSettings) -> None:
+    """What a run acts through is named as exactly as what it acts on."""
+    check_hosts("delegates", request.delegates, 0)
+
+
+def check_hosts(part: str, hosts: tuple[Target, ...], least: int) -> None:
+    """At least so many exact, distinct host names with plain variables."""
+    names = [host.name for host in hosts]
+    if not least <= len(names) <= TARGETS_MAXIMUM or len(set(names)) != len(names):
+        raise RunRefusedError(part, names, f"{least} to {TARGETS_MAXIMUM} distinct hosts")
     for name in names:
-        check_name("targets", name, HOST, "an exact host name (letters, digits, dot, dash, underscore)")
+        check_name(part, name, HOST, "an exact host name (letters, digits, dot, dash, underscore)")
         if name in GROUP_NAMES:
-            raise RunRefusedError("targets", name, "a host; this is a group")
-    for target in request.targets:
-        check_variables(target)
+            raise RunRefusedError(part, name, "a host; this is a group")
+    for host in hosts:
+        check_variables(part, host)
 
 
-def check_variables(target: Target) -> None:
+def check_variables(part: str, target: Target) -> None:
     """Inventory variables have plain names; the few that become words of an ssh command line are names themselves."""
     for key, value in target.variables.items():
-        field = f"targets.{target.name}.{shown(key)}"
+        field = f"{part}.{target.name}.{shown(key)}"
         check_name(field, key, VARIABLE, "a variable name")
         check_value(field, value, 0)
         if key in ADDRESS_VARIABLES:
@@ -141,6 +151,7 @@ PARTS: tuple[Callable[[RunRequest, RunnerSettings], None], ...] = (
     check_ids,
     check_playbook,
     check_targets,
+    check_delegates,
     check_inputs,
     check_timeout,
 )

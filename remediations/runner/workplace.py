@@ -21,7 +21,7 @@ from remediations.runner.errors import RunRefusedError
 from remediations.runner.requests import check, unsafe
 from remediations.runner.settings import RunnerSettings
 from remediations.runner.wire import ENCODER, Orders, PreparedRun
-from remediations.runs import RunRequest, RunResult, Target
+from remediations.runs import RunRequest, RunResult
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECRETS = ("env", "inventory")
@@ -49,7 +49,7 @@ def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
         output_bytes_maximum=settings.output_bytes_maximum,
         events_maximum=settings.events_maximum,
     )
-    write(folder / "inventory" / "hosts.json", inventory(request.targets, settings))
+    write(folder / "inventory" / "hosts.json", inventory(request, settings))
     write(folder / "env" / "extravars", extra_variables(request))
     write(folder / "env" / "settings", RUNNER_SETTINGS)
     write(folder / "orders.json", orders)
@@ -84,12 +84,17 @@ def new_folder(action: Path, playbook: str) -> Path:
         return folder
 
 
-def inventory(targets: tuple[Target, ...], settings: RunnerSettings) -> dict[str, object]:
-    """Exactly the resolved hosts with their variables, all text plain."""
+def inventory(request: RunRequest, settings: RunnerSettings) -> dict[str, object]:
+    """Exactly the resolved hosts with their variables, all text plain, in the groups `targets` and `delegates`."""
     hosts = {
-        target.name: unsafe({"tidegate_marker_folder": settings.marker_folder} | target.variables) for target in targets
+        host.name: unsafe({"tidegate_marker_folder": settings.marker_folder} | host.variables)
+        for host in (*request.delegates, *request.targets)
     }
-    return {"all": {"hosts": hosts}}
+    groups = {"targets": request.targets, "delegates": request.delegates}
+    children: dict[str, object] = {
+        name: {"hosts": {host.name: {} for host in members}} for name, members in groups.items()
+    }
+    return {"all": {"hosts": hosts, "children": children}}
 
 
 def extra_variables(request: RunRequest) -> object:
