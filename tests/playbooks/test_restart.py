@@ -19,7 +19,13 @@ def test_restart(stage: Stage, supervisor: Supervisor) -> None:
     after = supervisor.pid()
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
     assert played.result.result == {
-        "restart": {"web-1": {"service": "web", "pid_before": before, "pid_after": after}},
+        "restart": {
+            "web-1": {
+                "service": "web",
+                "before": {"state": "running", "pid": before},
+                "after": {"state": "running", "pid": after},
+            }
+        },
     }
     assert before != after != 0
     assert supervisor.starts() == 2
