@@ -52,6 +52,8 @@ PLUGINS = (
 WHOLE = ("become_loader", "connection_loader", "filter_loader", "shell_loader", "test_loader")
 # The settings that are paths of one process; others are made from them.
 PATHS = ("DEFAULT_LOCAL_TMP", "ANSIBLE_HOME", "CONFIG_FILE")
+# Paths of one run's secrets, which nothing reads before a run does.
+OWN = frozenset({"DEFAULT_VAULT_PASSWORD_FILE", "DEFAULT_PRIVATE_KEY_FILE"})
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 DESCRIPTORS_MAXIMUM = 65_536
 
@@ -113,7 +115,7 @@ def refresh() -> set[str]:
         constants.set_constant(setting, config.get_config_value(setting, variables=vars(constants)))
     return {
         name
-        for name in config.get_configuration_definitions()
+        for name in set(config.get_configuration_definitions()) - OWN
         if differs(before[name], before, vars(constants)[name], vars(constants))
     }
 

@@ -15,8 +15,32 @@ class Ending(enum.Enum):
 
     ENDED = "ended"
     DEADLINE = "deadline"
+    IDLE = "idle"
+    MEMORY = "memory"
+    PROCESSES = "processes"
     CANCELED = "canceled"
     ABANDONED = "abandoned"
+
+
+ENDED_HERE = "; everything it had started here was ended"
+CUT_OFF = {
+    Ending.DEADLINE: (RunStatus.TIMEOUT, "not finished after {timeout_seconds:g} s" + ENDED_HERE),
+    Ending.IDLE: (
+        RunStatus.TIMEOUT,
+        "no event for {limits.idle_seconds_maximum:g} s (idle_seconds_maximum)" + ENDED_HERE,
+    ),
+    Ending.MEMORY: (
+        RunStatus.UNKNOWN,
+        "it used over {limits.memory_bytes_maximum} bytes of memory (memory_bytes_maximum)" + ENDED_HERE,
+    ),
+    Ending.PROCESSES: (
+        RunStatus.UNKNOWN,
+        "it had over {limits.processes_maximum} processes (processes_maximum)" + ENDED_HERE,
+    ),
+    Ending.CANCELED: (RunStatus.CANCELED, "canceled" + ENDED_HERE),
+    Ending.ABANDONED: (RunStatus.UNKNOWN, "its owner ended first; the run was ended with it"),
+    Ending.ENDED: (RunStatus.UNKNOWN, "ansible-runner ended without a summary"),
+}
 
 
 def conclude(orders: Orders, ending: Ending, summary: Summary | None, alive: tuple[int, ...]) -> RunResult:
@@ -26,16 +50,14 @@ def conclude(orders: Orders, ending: Ending, summary: Summary | None, alive: tup
         return RunResult(RunStatus.UNKNOWN, None, reason=f"processes of the run could not be ended: {numbers}")
     if summary is not None:
         return judge(orders, summary)
-    match ending:
-        case Ending.DEADLINE:
-            text = f"not finished after {orders.timeout_seconds:g} s; everything it had started here was ended"
-            return RunResult(RunStatus.TIMEOUT, None, reason=text)
-        case Ending.CANCELED:
-            return RunResult(RunStatus.CANCELED, None, reason="canceled; everything it had started here was ended")
-        case Ending.ABANDONED:
-            return RunResult(RunStatus.UNKNOWN, None, reason="its owner ended first; the run was ended with it")
-        case Ending.ENDED:
-            return RunResult(RunStatus.UNKNOWN, None, reason="ansible-runner ended without a summary")
+    status, reason = cut_off(orders, ending)
+    return RunResult(status, None, reason=reason)
+
+
+def cut_off(orders: Orders, ending: Ending) -> tuple[RunStatus, str]:
+    """Status and reason of a run that did not come to its own end."""
+    status, text = CUT_OFF[ending]
+    return status, text.format(timeout_seconds=orders.timeout_seconds, limits=orders.limits)
 
 
 def judge(orders: Orders, summary: Summary) -> RunResult:

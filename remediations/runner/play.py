@@ -10,8 +10,9 @@ import ansible_runner.interface
 import msgspec
 
 from remediations.runner.events import EventFold, RunnerEvent
+from remediations.runner.namespace import show_own_processes
 from remediations.runner.tree import adopt_orphans, end_descendants, end_with_parent
-from remediations.runner.wire import Line, Orders, encode_line
+from remediations.runner.wire import BEAT, ENCODER, Line, Orders, encode_line
 from remediations.runner.workplace import clear
 
 KILL_SECONDS = 5.0
@@ -24,9 +25,10 @@ class Recorder:
     def __init__(self, orders: Orders, channel: int) -> None:
         self._channel = channel
         self._fold = EventFold()
-        self._bytes_left = orders.output_bytes_maximum
-        self._limit = orders.output_bytes_maximum
-        self._events_left = orders.events_maximum
+        self._bytes_left = orders.limits.output_bytes_maximum
+        self._limit = orders.limits.output_bytes_maximum
+        self._events_left = orders.limits.events_maximum
+        self._event_bytes_left = orders.limits.event_bytes_maximum
         self._output = Path(orders.folder, "artifacts", orders.action_id, "stdout")
 
     def take(self, event: dict[str, object]) -> bool:
@@ -39,14 +41,15 @@ class Recorder:
             return False
         task = self._fold.take(decoded)
         self._events_left -= 1
-        if task is not None and self._events_left > 0:
-            self._send(Line(task=task))
+        self._event_bytes_left -= len(ENCODER.encode(event))
+        is_kept = self._events_left > 0 and self._event_bytes_left > 0
+        self._send(encode_line(Line(task=task)) if task is not None and is_kept else BEAT)
         self._write(decoded.stdout)  # last: on a full disk it fails, and ansible-runner passes over that
-        return self._events_left > 0
+        return is_kept
 
     def finish(self, rc: int | None) -> None:
         """Send the summary."""
-        self._send(Line(summary=self._fold.summary(rc)))
+        self._send(encode_line(Line(summary=self._fold.summary(rc))))
 
     def _write(self, text: str) -> None:
         if not text or self._bytes_left <= 0:
@@ -59,13 +62,12 @@ class Recorder:
         with os.fdopen(os.open(self._output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
             file.write(kept)
 
-    def _send(self, line: Line) -> None:
-        data = encode_line(line)
+    def _send(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._channel, data) :]
 
 
-def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
+def play(orders: Orders, channel: int, *, in_namespace: bool) -> NoReturn:
     """Run the playbook and leave with status 0; the summary is then in the channel."""
 
     def end_everything(_number: int, _frame: object) -> None:
@@ -75,8 +77,10 @@ def play(orders: Orders, channel: int, keeper: int) -> NoReturn:
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end_everything)
+    end_with_parent(signal.SIGTERM, channel)
+    if in_namespace:
+        show_own_processes()
     adopt_orphans()
-    end_with_parent(keeper, signal.SIGTERM)
     redirect(Path(orders.folder, "runner.log"))
     recorder = Recorder(orders, channel)
     run = ansible_runner.interface.run(

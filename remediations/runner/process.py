@@ -21,14 +21,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from remediations.runner.namespace import next_child_in_namespace
 from remediations.runner.outcome import Ending, conclude
 from remediations.runner.play import play
 from remediations.runner.tree import adopt_orphans, end_descendants, name_process, process_name
+from remediations.runner.usage import excess, offer_for_memory
 from remediations.runner.wire import Line, Orders, Summary, encode_line, read_line, read_orders
 from remediations.runner.workplace import clear, new_scratch, record, scratch_environment
 
 CANCELING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_SECONDS = 10.0
+LOOK_SECONDS = 0.5
 CHUNK_BYTES = 65_536
 
 
@@ -42,7 +45,8 @@ def keep(orders: Orders) -> int:
     with suppress(PermissionError):  # a process that leads its group already has a session of its own
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
     os.environ.clear()
-    os.environ.update(orders.environment | scratch_environment(new_scratch()))
+    os.environ.update(orders.environment | scratch_environment(new_scratch(orders.environment["TMPDIR"])))
+    offer_for_memory()
     name_process(process_name(orders.action_id))
     adopt_orphans()
     watch = Watch(orders)
@@ -86,10 +90,12 @@ class Outbox:
 
 
 class Watch:
-    """Starts the player and waits for whichever comes first: its end, the deadline, a signal, the engine's end."""
+    """Starts the player and waits for whichever comes first: its end, a limit, a signal, the engine's end."""
 
     def __init__(self, orders: Orders) -> None:
-        self._limit = time.monotonic() + orders.timeout_seconds
+        self._limits = orders.limits
+        self._heard = self._looked = time.monotonic()
+        self._limit = self._heard + orders.timeout_seconds
         self._outbox = Outbox(sys.stdout.fileno())
         self._canceled = False
         self._buffer = b""
@@ -118,17 +124,32 @@ class Watch:
         return 0
 
     def _step(self, selector: selectors.BaseSelector) -> Ending | None:
-        left = self._limit - time.monotonic()
-        if self._canceled:
-            return Ending.CANCELED
-        if left <= 0:
-            return Ending.DEADLINE
+        ending = Ending.CANCELED if self._canceled else self._excess()
+        if ending is not None:
+            return ending
         self._watch_stdout(selector)
-        for key, _ in selector.select(left):
-            ending: Ending | None = key.data()
-            if ending is not None:
-                return ending
+        for key, _ in selector.select(self._pause()):
+            heard: Ending | None = key.data()
+            if heard is not None:
+                return heard
         return None
+
+    def _excess(self) -> Ending | None:
+        """The limit that the run has come to."""
+        now = time.monotonic()
+        if now >= self._limit:
+            return Ending.DEADLINE
+        if now >= self._heard + self._limits.idle_seconds_maximum:
+            return Ending.IDLE
+        if now < self._looked + LOOK_SECONDS:
+            return None
+        self._looked = now
+        return excess(self._limits)
+
+    def _pause(self) -> float:
+        """How long to wait for something to happen, in seconds, before the limits are looked at again."""
+        left = min(self._limit, self._heard + self._limits.idle_seconds_maximum) - time.monotonic()
+        return min(max(left, 0.0), LOOK_SECONDS)
 
     def _watch_stdout(self, selector: selectors.BaseSelector) -> None:
         watched = sys.stdout.fileno() in selector.get_map()
@@ -149,8 +170,9 @@ class Watch:
 
     def _hear_player(self) -> Ending | None:
         data = os.read(self._channel, CHUNK_BYTES)
+        self._heard = time.monotonic()
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for line in lines:
+        for line in filter(None, lines):  # an empty one is a beat
             said = read_line(line)
             if said.summary is not None:
                 self.summary = said.summary
@@ -164,12 +186,12 @@ class Watch:
 
 def start_player(orders: Orders) -> int:
     """Fork the player; the descriptor from which its lines are read."""
-    keeper = os.getpid()
+    in_namespace = orders.pid_namespace and next_child_in_namespace()
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.close(reading)
         try:
-            play(orders, writing, keeper)
+            play(orders, writing, in_namespace=in_namespace)
         finally:
             sys.excepthook(*sys.exc_info())  # only reached by an exception: its text goes to the player's log
             os._exit(70)

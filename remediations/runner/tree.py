@@ -7,6 +7,7 @@ table until it is dead, however often it forked or changed its session.
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import time
@@ -26,10 +27,15 @@ def adopt_orphans() -> None:
     control(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """This process gets the signal when its parent, which must be single-threaded, ends; also when it ended already."""
+def end_with_parent(number: signal.Signals, channel: int) -> None:
+    """This process gets the signal when its parent, which must be single-threaded, ends; also when it ended already.
+
+    `channel` is the writing end of a pipe that the parent alone reads: from inside a PID namespace it has no id.
+    """
     control(PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:
+    watch = select.poll()
+    watch.register(channel, select.POLLERR)
+    if watch.poll(0):
         os.kill(os.getpid(), number)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from remediations.runner.errors import RunLineError
+from remediations.runner.settings import RunLimits
 from remediations.runs import HostCounts, RunResult, TaskEvent
 
 
@@ -29,8 +30,8 @@ class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: float
     check: bool
     environment: dict[str, str]
-    output_bytes_maximum: int
-    events_maximum: int
+    limits: RunLimits
+    pid_namespace: bool
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -59,6 +60,9 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 WARM_READY = b"ready"
 """What a warm parent says when it can take requests."""
+
+BEAT = b"\n"
+"""What a player says of an event that has no line: it is not idle."""
 
 ENCODER = msgspec.json.Encoder()
 LINES = msgspec.json.Decoder(Line)

@@ -4,12 +4,15 @@
     orders.json                        what the run process is told
     ansible.cfg                        empty; used when the playbook folder has none of its own
     inventory/hosts.json, env/         inputs and variables, removed when the run has ended
+    secrets/                           vault password, private key, removed when the run has ended
     artifacts/<action id>/             stdout, job_events/, rc, status
     result.json                        the end of the run, as it was reported
 
-Temporary files are in a folder of the system's temporary files, made by the run process and removed at its end.
+Temporary files are in a folder of the system's temporary files, made by the run process and removed at its end. Where
+`TMPDIR` is too long a path for the sockets in it, runs use one that is not.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -19,21 +22,24 @@ import msgspec
 
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.requests import check, unsafe
+from remediations.runner.secrets import read_secrets, secret_environment
 from remediations.runner.settings import RunnerSettings
 from remediations.runner.wire import ENCODER, Orders, PreparedRun
 from remediations.runs import RunRequest, RunResult
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SECRETS = ("env", "inventory")
+SECRETS = ("env", "inventory", "secrets")
 SCRATCH_PREFIX = "tidegate-"
 # Ansible and ssh make unix sockets in the scratch folder, with names of up to 32 bytes; their paths end at 107 bytes.
 TEMPORARY_LENGTH_MAXIMUM = 107 - 32 - len(f"/{SCRATCH_PREFIX}12345678")
+TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - the folders made there are private
 RUNNER_SETTINGS = {"suppress_output_file": True, "suppress_ansible_output": True, "pexpect_timeout": 1}
 
 
 def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
     """Check a request and write all that its run needs. Raises `RunRefusedError`, before anything is written."""
     check(request, settings)
+    secrets = read_secrets(settings)
     Path(settings.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     check_room(settings)
     folder = new_folder(Path(settings.folder) / request.action_id, Path(request.playbook).stem)
@@ -46,9 +52,11 @@ def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
         timeout_seconds=request.timeout_seconds,
         check=request.check,
         environment=environment,
-        output_bytes_maximum=settings.output_bytes_maximum,
-        events_maximum=settings.events_maximum,
+        limits=settings.limits,
+        pid_namespace=settings.pid_namespace,
     )
+    for name, content in secrets.items():
+        write_bytes(folder / "secrets" / name, content)
     write(folder / "inventory" / "hosts.json", inventory(request, settings))
     write(folder / "env" / "extravars", extra_variables(request))
     write(folder / "env" / "settings", RUNNER_SETTINGS)
@@ -59,13 +67,10 @@ def prepare(request: RunRequest, settings: RunnerSettings) -> PreparedRun:
 
 
 def check_room(settings: RunnerSettings) -> None:
-    """A run that can not write down what it does, or can not make its sockets, is not begun."""
+    """A run that can not write down what it does is not begun."""
     free = shutil.disk_usage(settings.folder).free
     if free < settings.free_bytes_minimum:
         raise RunRefusedError("free space of the run folder", free, f"at least {settings.free_bytes_minimum} bytes")
-    temporary = settings.environment.get("TMPDIR", "")
-    if len(temporary.encode()) > TEMPORARY_LENGTH_MAXIMUM:
-        raise RunRefusedError("environment.TMPDIR", temporary, f"a path of at most {TEMPORARY_LENGTH_MAXIMUM} bytes")
 
 
 def new_folder(action: Path, playbook: str) -> Path:
@@ -113,6 +118,8 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     own_configuration = playbooks / "ansible.cfg"
     return {
         **settings.environment,
+        **secret_environment(folder, settings),
+        "TMPDIR": temporary_folder(settings),
         "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
         "HOME": settings.home,
         "LANG": "C.UTF-8",
@@ -134,9 +141,23 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     }
 
 
-def new_scratch() -> str:
+def temporary_folder(settings: RunnerSettings) -> str:
+    """Where runs make their temporary folders: where they are told to, if that is short enough for sockets.
+
+    Raises `RunRefusedError` if this machine has no such place.
+    """
+    places = filter(None, (settings.environment.get("TMPDIR"), *TEMPORARY_FOLDERS))
+    for place in places:
+        is_short = len(os.fsencode(place)) <= TEMPORARY_LENGTH_MAXIMUM
+        if is_short and Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK):
+            return place
+    wanted = f"a folder that can be written, with a path of at most {TEMPORARY_LENGTH_MAXIMUM} bytes"
+    raise RunRefusedError("folder for temporary files", ", ".join(TEMPORARY_FOLDERS), wanted)
+
+
+def new_scratch(temporary: str) -> str:
     """Make the folder for temporary files; the run process does so when it starts, and removes it when it ends."""
-    return tempfile.mkdtemp(prefix=SCRATCH_PREFIX)
+    return tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=temporary)
 
 
 def scratch_environment(scratch: str) -> dict[str, str]:
@@ -151,8 +172,13 @@ def scratch_environment(scratch: str) -> dict[str, str]:
 
 def write(path: Path, value: object) -> None:
     """Write JSON that only its owner can read."""
+    write_bytes(path, ENCODER.encode(value))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write what only its owner can read."""
     path.touch(mode=0o600)
-    path.write_bytes(ENCODER.encode(value))
+    path.write_bytes(content)
 
 
 def discard(prepared: PreparedRun) -> None:

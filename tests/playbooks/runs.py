@@ -65,6 +65,11 @@ class Stage:
             timeout_seconds=timeout_seconds,
         )
 
+    def limit(self, **limits: float) -> None:
+        """Run with these limits from here on."""
+        changed = msgspec.structs.replace(self.settings.limits, **limits)
+        self.settings = msgspec.structs.replace(self.settings, limits=changed)
+
     @contextmanager
     def started(self, request: RunRequest, environment: dict[str, str] | None = None) -> Iterator[RunProcess]:
         """The run process of a request; killed at the end if it is still there."""

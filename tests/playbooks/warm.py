@@ -5,7 +5,7 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,7 +27,7 @@ class WarmRun:
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if it is still there."""
-        if not self.has_ended(0):
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle.pidfd, number)
 
     def terminate(self) -> None:

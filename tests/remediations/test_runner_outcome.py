@@ -6,6 +6,7 @@ import pytest
 from remediations import runner
 from remediations.runner.events import EventFold, RunnerEvent
 from remediations.runner.outcome import Ending, conclude
+from remediations.runner.settings import RunLimits
 from remediations.runner.wire import Orders, Summary
 from remediations.runs import HostCounts, RunStatus, TaskOutcome
 
@@ -17,8 +18,8 @@ ORDERS = Orders(
     timeout_seconds=60.0,
     check=False,
     environment={},
-    output_bytes_maximum=1000,
-    events_maximum=100,
+    limits=RunLimits(),
+    pid_namespace=True,
 )
 GOOD = Summary(
     rc=0, counts={"web-1": HostCounts(ok=3)}, result={"a": 1}, refused=(), touched=("web-1",), tasks=3, complaint=""
@@ -60,6 +61,9 @@ def test_refused_by_one_of_two_hosts_is_no_refusal() -> None:
 
 ENDINGS = {
     Ending.DEADLINE: RunStatus.TIMEOUT,
+    Ending.IDLE: RunStatus.TIMEOUT,
+    Ending.MEMORY: RunStatus.UNKNOWN,
+    Ending.PROCESSES: RunStatus.UNKNOWN,
     Ending.CANCELED: RunStatus.CANCELED,
     Ending.ABANDONED: RunStatus.UNKNOWN,
     Ending.ENDED: RunStatus.UNKNOWN,

@@ -256,13 +256,7 @@ def test_secrets_leave_no_trace(tmp_path: Path) -> None:
 def test_output_is_bounded(tmp_path: Path) -> None:
     """Output and events beyond their limits are left out; the run goes on and its result is whole."""
     stage = Stage(tmp_path, tmp_path / "playbooks")
-    stage.settings = runner.RunnerSettings(
-        folder=stage.settings.folder,
-        playbooks=stage.settings.playbooks,
-        home=stage.settings.home,
-        output_bytes_maximum=5_000,
-        events_maximum=10,
-    )
+    stage.limit(output_bytes_maximum=5_000, events_maximum=10)
     played = stage.play(stage.request(playbook=stage.write_playbook("talk.yml", OUTPUT * 10)))
     assert RunStatus.SUCCESSFUL is played.result.status, played.result
     assert played.result.hosts["web-1"].ok == 10

@@ -103,11 +103,16 @@ def test_refused_before_anything_is_written(case: str, tmp_path: Path) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_refused_with_long_temporary_folder(tmp_path: Path) -> None:
-    """Sockets are made in the temporary folder, and their paths have a limit."""
-    long = msgspec.structs.replace(settings(tmp_path), environment={"TMPDIR": "/tmp/" + "x" * 80})  # noqa: S108 - not made
-    with pytest.raises(runner.RunRefusedError, match=r"environment\.TMPDIR"):
-        runner.prepare(GOOD, long)
+def test_long_temporary_folder_is_not_used(tmp_path: Path) -> None:
+    """Sockets are made in the temporary folder, and their paths have a limit: a longer one gives way to a short one."""
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    for folder, is_used in ((tmp_path, len(str(tmp_path)) <= 57), (long, False), (tmp_path / "none", False)):
+        told = msgspec.structs.replace(settings(tmp_path), environment={"TMPDIR": str(folder)})
+        chosen = runner.prepare(GOOD, told).environment["TMPDIR"]
+        assert is_used == (str(folder) == chosen)
+        assert len(chosen) <= 57
+        assert Path(chosen).is_dir()
 
 
 def test_refused_without_space(tmp_path: Path) -> None:
@@ -138,7 +143,7 @@ def test_environment_is_built(tmp_path: Path) -> None:
     """The environment holds what the runner sets, and nothing of ours."""
     with prepared(tmp_path) as run:
         others = {key for key in run.environment if not key.startswith("ANSIBLE_")}
-    assert others == {"PATH", "HOME", "LANG", "LC_ALL", "MAX_EVENT_RES"}
+    assert others == {"PATH", "HOME", "LANG", "LC_ALL", "MAX_EVENT_RES", "TMPDIR"}
 
 
 def test_text_from_outside_is_marked_as_text(tmp_path: Path) -> None:
