@@ -20,6 +20,7 @@ from remediations.runner.requests import INPUT, RESERVED_INPUTS
 
 SIDECAR_SUFFIX = ".meta.yml"
 SUFFIXES = (".yml", ".yaml")
+TARGETS_GROUP = "targets"
 TEXT_TYPES = frozenset({"str", "path", "raw"})
 GIVEN_BY_RUNNER = "tidegate_"
 LEFT_OUT = frozenset({"__pycache__", "examples"})  # with hidden files: nothing of them reaches a run
@@ -73,8 +74,20 @@ def _playbook(root: Path, name: str, file: Path, sidecar_file: Path, shared: Map
             problem = f"takes text from the incident, wanted {specs[given].type}"
         if problem:
             raise PlaybookError(sidecar_file, f"inputs.{given}", problem)
+    if sidecar.targets.delegates:
+        _only_on_targets(file)
     own = {each.name: _content(root, each) for each in (file, sidecar_file)}
     return Playbook(name=name, path=str(file), digest=_combined({**shared, **own}), sidecar=sidecar, inputs=specs)
+
+
+def _only_on_targets(file: Path) -> None:
+    """Refuse a play that would run on the hosts that it is to act through."""
+    plays = read_yaml(file, PlaybookError, aliases=True)
+    for number, play in enumerate(plays if isinstance(plays, list) else ()):
+        hosts = _field(play, "hosts")
+        if hosts != TARGETS_GROUP:
+            problem = f"is {hosts!r}, wanted {TARGETS_GROUP}: the sidecar names delegates, which are in `all` too"
+            raise PlaybookError(file, f"[{number}].hosts", problem)
 
 
 def check_input_name(name: str, specs: Mapping[str, InputSpec]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors.signals import HostState, HostStatus
-from remediations import inputs
+from remediations import delegates, inputs
+from remediations.delegates import Delegates
 from remediations.gates import GATES, GateContext, ask
 from remediations.identities import action_id
 from remediations.incidents import Incident
@@ -49,9 +50,10 @@ def decide(
     if rule is None:
         return Decision(record=_no_rule(incident))
     playbook, target = playbooks.get(rule.playbook), inventory.resolve(incident.host)
-    plan = _plan(incident, rule, playbook, target, ledger.next_attempt(incident.incident_id))
+    plan = _plan(incident, rule, playbook, target, inventory, ledger.next_attempt(incident.incident_id))
     limits = claim_limits(policy, rule, inventory.groups_of(incident.host))
     facts = ledger.facts(incident.incident_id, incident.host, limits, now)
+    holder = delegates.busy_through(incident.host, plan.delegates, ledger.unfinished(), playbooks, inventory)
     status = roster.get(incident.host)
     context = GateContext(
         **msgspec.structs.asdict(facts),
@@ -64,6 +66,8 @@ def decide(
         groups=limits.groups,
         playbook=playbook,
         input_problem=plan.problem,
+        delegates=plan.delegates,
+        delegate_holder=holder,
     )
     return _conclude(incident, rule, plan, limits, ask(GATES, context))
 
@@ -122,9 +126,17 @@ class _Plan(msgspec.Struct, frozen=True):
     problem: str = ""
     playbook: Playbook | None = None
     target: Target | None = None
+    delegates: Delegates = Delegates()
 
 
-def _plan(incident: Incident, rule: Rule, playbook: Playbook | None, target: Target | None, attempt: int) -> _Plan:
+def _plan(
+    incident: Incident,
+    rule: Rule,
+    playbook: Playbook | None,
+    target: Target | None,
+    inventory: Inventory,
+    attempt: int,
+) -> _Plan:
     if playbook is None or target is None:
         return _Plan(attempt=attempt, digest="" if playbook is None else playbook.digest)
     fields = {"incident_id": incident.incident_id, "host": incident.host}
@@ -139,6 +151,7 @@ def _plan(incident: Incident, rule: Rule, playbook: Playbook | None, target: Tar
         inputs=resolved.values | dict.fromkeys(inputs.names_action(playbook), action),
         playbook=playbook,
         target=target,
+        delegates=delegates.find(playbook, target, inventory),
     )
 
 
@@ -180,6 +193,7 @@ def _request(incident: Incident, plan: _Plan, playbook: Playbook, target: Target
         targets=(target,),
         inputs=plan.inputs,
         timeout_seconds=playbook.sidecar.timeout_seconds,
+        delegates=plan.delegates.hosts,
     )
 
 

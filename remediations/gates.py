@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from detectors.signals import HostState, HostStatus
+from remediations.delegates import Delegates
 from remediations.inventory import EXACT_HOST
 from remediations.playbooks import Playbook
 from remediations.policies import WINDOW_MAXIMUM_SECONDS, Limits, Rule, RuleMode
@@ -47,7 +48,8 @@ class GateContext(LogFacts, frozen=True, kw_only=True):
 
     `evidence_time` is the event time of the newest evidence of the trouble. `status` is the host's roster entry,
     `target` its entry in the inventory, `playbook` that of the catalogue, each None if there is none. `input_problem`
-    says why an input has no value, empty if all have.
+    says why an input has no value, empty if all have. `delegate_holder` is the unfinished action that works on a
+    delegate or through the host, empty if none.
     """
 
     host: str
@@ -59,6 +61,8 @@ class GateContext(LogFacts, frozen=True, kw_only=True):
     groups: tuple[str, ...]
     playbook: Playbook | None
     input_problem: str
+    delegates: Delegates = Delegates()
+    delegate_holder: str = ""
 
 
 type Gate = Callable[[GateContext], GateResult]
@@ -140,6 +144,17 @@ def valid_playbook(context: GateContext) -> GateResult:
     return _pass("valid_playbook", value=context.playbook.name)
 
 
+def valid_delegates(context: GateContext) -> GateResult:
+    """Act through nothing but hosts of the inventory that no policy protects."""
+    found = context.delegates
+    if found.reason:
+        return _deny("valid_delegates", found.reason, value=found.value)
+    protected = [host.name for host in found.hosts if host.name in context.policy.protected_hosts]
+    if protected:
+        return _deny("valid_delegates", "delegate_protected", value=_list(protected))
+    return _pass("valid_delegates", value=_list([host.name for host in found.hosts]))
+
+
 def still_raised(facts: LogFacts) -> GateResult:
     """Leave a host alone that recovered by itself."""
     if facts.raised < 1:
@@ -152,6 +167,13 @@ def target_lock(facts: LogFacts) -> GateResult:
     if facts.lock_holder:
         return _deny("target_lock", "host_locked", value=facts.lock_holder)
     return _pass("target_lock")
+
+
+def delegate_lock(context: GateContext) -> GateResult:
+    """Act through no host on which a run is under way, and on no host through which one acts."""
+    if context.delegate_holder:
+        return _deny("delegate_lock", "delegate_locked", value=context.delegate_holder)
+    return _pass("delegate_lock")
 
 
 def previous_verified(facts: LogFacts) -> GateResult:
@@ -218,8 +240,10 @@ GATES: tuple[Gate, ...] = (
     valid_target,
     protected_hosts,
     valid_playbook,
+    valid_delegates,
     still_raised,
     target_lock,
+    delegate_lock,
     previous_verified,
     cooldown,
     attempts,

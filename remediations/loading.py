@@ -1,18 +1,21 @@
 """Policy, inventory and playbooks → one rulebook in which everything that a rule names exists and fits."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from remediations import delegates
 from remediations.catalogue import check_input_name, read_playbooks
+from remediations.decisions import covers
 from remediations.documents import decode, read_yaml
 from remediations.errors import PolicyError
 from remediations.inputs import misfit
 from remediations.inventory import Inventory, read_inventory
 from remediations.playbooks import FromIncident, Playbook
-from remediations.policies import Match, Policy, Rule
+from remediations.policies import Match, Policy, Rule, RuleMode
+from remediations.runs import Target
 
 
 class Rulebook(msgspec.Struct, frozen=True):
@@ -88,6 +91,34 @@ def _known_playbooks(case: _Case) -> None:
             raise PolicyError(case.file, f"rules[{number}].playbook", problem)
 
 
+def _known_delegates(case: _Case) -> None:
+    """Refuse a rule one of whose hosts names a host that is not there, or none of whose hosts says through which."""
+    for number, rule in enumerate(case.policy.rules):
+        playbook = case.playbooks[rule.playbook]
+        found = [delegates.find(playbook, target, case.inventory) for target in _targets(case, rule, playbook)]
+        wrong = [each for each in found if each.reason == "delegate_unknown"] or found
+        if wrong and all(each.reason for each in wrong):
+            problem = f"is {rule.playbook}, which acts through hosts of the inventory: {wrong[0].value}"
+            raise PolicyError(case.file, f"rules[{number}].playbook", problem)
+
+
+def _targets(case: _Case, rule: Rule, playbook: Playbook) -> Iterator[Target]:
+    """Give the hosts that a rule may let its playbook run on."""
+    groups = playbook.sidecar.targets.groups
+    for host in case.inventory.hosts:
+        meant = not groups or not set(groups).isdisjoint(case.inventory.groups_of(host))
+        target = case.inventory.resolve(host)
+        if meant and target is not None and covers(rule.match, case.inventory, host):
+            yield target
+
+
+def _approved(case: _Case) -> None:
+    for number, rule in enumerate(case.policy.rules):
+        if rule.mode is RuleMode.AUTO and case.playbooks[rule.playbook].sidecar.needs_approval:
+            problem = f"is auto, wanted approve or observe: the sidecar of {rule.playbook} says needs_approval"
+            raise PolicyError(case.file, f"rules[{number}].mode", problem)
+
+
 def _answerable(case: _Case) -> None:
     """Refuse a rule that can not answer anything, because it names no kind or an earlier one takes all it could."""
     rules = case.policy.rules
@@ -95,7 +126,7 @@ def _answerable(case: _Case) -> None:
         if not rule.match.kinds:
             raise PolicyError(case.file, f"rules[{number}].match.kinds", "is empty: the rule would never answer")
         for earlier in rules[:number]:
-            if _covers(earlier.match, rule.match):
+            if _includes(earlier.match, rule.match):
                 problem = f"would never answer: {earlier.name} comes first and matches all that it matches"
                 raise PolicyError(case.file, f"rules[{number}]", problem)
 
@@ -124,6 +155,8 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _distinct_names,
     _known_hosts,
     _known_playbooks,
+    _known_delegates,
+    _approved,
     _answerable,
     _fitting_inputs,
 )
@@ -143,7 +176,7 @@ def _known(case: _Case, path: str, names: tuple[str, ...], known: Mapping[str, o
 _LISTED = 20  # names in a message; an inventory may have thousands
 
 
-def _covers(earlier: Match, later: Match) -> bool:
+def _includes(earlier: Match, later: Match) -> bool:
     everywhere = not earlier.hosts and not earlier.groups
     narrower = bool(later.hosts or later.groups)
     inside = narrower and set(later.hosts) <= set(earlier.hosts) and set(later.groups) <= set(earlier.groups)

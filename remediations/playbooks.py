@@ -35,6 +35,7 @@ class FromConstant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
 
 
 type InputSource = FromIncident | FromInventory | FromConstant
+type VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}\Z")]
 
 
 class Risk(enum.Enum):
@@ -46,16 +47,22 @@ class Risk(enum.Enum):
 
 
 class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The hosts that a playbook is meant for: members of any of `groups`, or every host of the inventory if empty."""
+    """The hosts that a playbook is meant for: members of any of `groups`, or every host of the inventory if empty.
+
+    `delegates` are host variables that name further hosts of the inventory which a run acts through, such as the
+    load balancer of a web server; a variable holds one name or a list of names.
+    """
 
     groups: tuple[str, ...] = ()
+    delegates: tuple[VariableName, ...] = ()
 
 
 class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `<name>.meta.yml` says of the playbook beside it.
 
     `idempotent`: a second run after an unknown first one does no harm. `undo` names the playbook that takes the effect
-    back. `supports_check`: a run in check mode tells what a run would do.
+    back. `supports_check`: a run in check mode tells what a run would do. `needs_approval`: no rule may run it without
+    a human. One run has at most `hosts_maximum` targets.
     """
 
     description: str
@@ -67,6 +74,8 @@ class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     undo: Name | None = None
     risk: Risk = Risk.MEDIUM
     supports_check: bool = False
+    needs_approval: bool = False
+    hosts_maximum: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     verification: Verification = Verification()
 
 

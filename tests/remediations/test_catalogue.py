@@ -283,8 +283,22 @@ def test_a_link_that_leaves_the_folder_is_refused(
             "restart.meta.yml",
             SIDECAR + "inptus: {}",
             "restart.meta.yml: has the unknown key inptus, wanted description, action, timeout_seconds, inputs,"
-            " targets, idempotent, undo, risk, supports_check, verification; did you mean inputs?",
+            " targets, idempotent, undo, risk, supports_check, needs_approval, hosts_maximum, verification;"
+            " did you mean inputs?",
             id="an unknown key",
+        ),
+        pytest.param(
+            "restart.meta.yml",
+            SIDECAR + "targets: {delegates: [balancer]}",
+            "restart.yml: [0].hosts: is 'all', wanted targets: the sidecar names delegates, which are in `all` too",
+            id="a play that would run on its delegates",
+        ),
+        pytest.param(
+            "restart.meta.yml",
+            SIDECAR + "targets: {delegates: ['{{ balancer }}']}",
+            "restart.meta.yml: targets.delegates[0]: is '{{ balancer }}', wanted str matching regex"
+            " '^[A-Za-z_][A-Za-z0-9_]{0,127}\\\\Z'",
+            id="delegates by a template",
         ),
     ],
 )

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from detectors.signals import HostState
+from remediations.delegates import Delegates
 from remediations.gates import CLAIM_GATES, GATES, GateContext, LogFacts, ask
 from remediations.playbooks import Targets
 from remediations.policies import Limits, RuleMode
@@ -49,6 +50,13 @@ def only_for(group: str) -> object:
     sidecar = msgspec.structs.replace(PLAYBOOK.sidecar, targets=Targets(groups=(group,)))
     return msgspec.structs.replace(PLAYBOOK, sidecar=sidecar)
 
+
+def through(*hosts: str) -> Delegates:
+    """Delegates of these names."""
+    return Delegates(hosts=tuple(map(Target, hosts)))
+
+
+ONE_PROTECTED = Limits(protected_hosts=("lb-2",))
 
 CASES = {
     "rule_mode": [
@@ -108,6 +116,13 @@ CASES = {
         ("meant for others", {"playbook": only_for("db")}, "host_not_targeted"),
         ("an input has no value", {"input_problem": "service_name: no variable"}, "input_invalid"),
     ],
+    "valid_delegates": [
+        ("none needed", {}, ""),
+        ("known", {"delegates": through("lb-1")}, ""),
+        ("no variable", {"delegates": Delegates(reason="delegate_missing")}, "delegate_missing"),
+        ("unknown host", {"delegates": Delegates(reason="delegate_unknown")}, "delegate_unknown"),
+        ("one protected", {"delegates": through("lb-1", "lb-2"), "policy": ONE_PROTECTED}, "delegate_protected"),
+    ],
     "still_raised": [
         ("one signal", {"raised": 1}, ""),
         ("none left", {"raised": 0}, "recovered"),
@@ -115,6 +130,10 @@ CASES = {
     "target_lock": [
         ("free", {}, ""),
         ("held", {"lock_holder": "a0"}, "host_locked"),
+    ],
+    "delegate_lock": [
+        ("free", {}, ""),
+        ("a run works there", {"delegate_holder": "a0"}, "delegate_locked"),
     ],
     "previous_verified": [
         ("no run before", {}, ""),

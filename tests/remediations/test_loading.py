@@ -204,3 +204,50 @@ def test_a_long_list_of_names_is_cut(folder: Path) -> None:
     (folder / "inventory.yml").write_text(f"web: {{hosts: {{{hosts}}}}}")
     with pytest.raises(PolicyError, match=r"names x, wanted one of h000, .*, h019, …$"):
         load(folder, a_rule(match="{hosts: [x]}"))
+
+
+@pytest.mark.parametrize(
+    ("inventory", "message"),
+    [
+        pytest.param("web: {hosts: {web-1: {balancer: lb-1}, web-2: , lb-1: }}", "", id="one host can be drained"),
+        pytest.param(
+            "web: {hosts: {web-1: {balancer: lb-1}, web-2: {balancer: lb-9}, lb-1: }}",
+            "rules[0].playbook: is restart, which acts through hosts of the inventory: balancer of web-2 is lb-9",
+            id="one host names no host",
+        ),
+        pytest.param(
+            "web: {hosts: {web-1: , web-2: }}",
+            "rules[0].playbook: is restart, which acts through hosts of the inventory: web-1 has no variable balancer",
+            id="no host says through which",
+        ),
+    ],
+)
+def test_delegates_that_are_seen_to_be_wrong_are_refused(folder: Path, inventory: str, message: str) -> None:
+    """A name that leads nowhere is refused at load; a host that lacks the variable is denied when its turn comes."""
+    (folder / "inventory.yml").write_text(inventory)
+    (folder / "playbooks/restart.meta.yml").write_text(SIDECAR + "targets: {delegates: [balancer]}\n")
+    (folder / "playbooks/restart.yml").write_text(PLAY.replace("all", "targets"))
+    assert message == refusal(folder, a_rule())
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("observe", ""),
+        ("approve", ""),
+        ("auto", "rules[0].mode: is auto, wanted approve or observe: the sidecar of restart says needs_approval"),
+    ],
+)
+def test_what_needs_approval_is_never_automatic(folder: Path, mode: str, message: str) -> None:
+    """The playbook's author has the last word on whether a human is asked."""
+    (folder / "playbooks/restart.meta.yml").write_text(SIDECAR + "needs_approval: true\n")
+    assert message == refusal(folder, a_rule(mode=mode))
+
+
+def refusal(folder: Path, rules: str) -> str:
+    """Why these rules are refused, without the file's name; empty if they are not."""
+    try:
+        load(folder, rules)
+    except PolicyError as error:
+        return str(error).removeprefix(f"{folder}/policy.yml: ")
+    return ""
