@@ -6,6 +6,8 @@
     the engine dies            the run process ends everything below it, records the result, ends
     the run process dies       the kernel tells the player, which ends everything below it
     the player dies            the run process adopts what is left, ends it and reports `unknown`
+    both die at once           in a PID namespace (`namespace`) the kernel ends the rest; without one the next engine
+                               finds it by its command line
 
 It has one thread and never blocks on a pipe: a stopped engine can not hold up the deadline.
 Start it with what `workplace.prepare` gives: `python -m remediations.runner.process ORDERS`.

@@ -4,11 +4,9 @@ import fcntl
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,22 +14,11 @@ import psutil
 import pytest
 
 from remediations import runner
-from remediations.runs import RunRequest, RunResult, RunStatus
-from tests.playbooks.runs import RunProcess, Stage, processes_with, read
+from remediations.runs import RunStatus
+from tests.playbooks.hanging import Hanging, read_to_result, wait_until
+from tests.playbooks.runs import Stage, processes_with, read
 from tests.playbooks.warm import parent_for
 
-# Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
-HANGING = """\
-    - name: Leave a daemon behind
-      ansible.builtin.command:
-        argv: [/bin/sh, -c, "setsid sleep 600.{token} & (setsid setsid sleep 601.{token} &) & echo begun > {mark}"]
-    - name: Hang
-      ansible.builtin.command:
-        argv: [/bin/sh, -c, "setsid sleep 602.{token}; sleep 603.{token}"]
-    - name: Have an effect
-      ansible.builtin.command:
-        argv: [touch, "{effect}"]
-"""
 OUTPUT = """\
     - name: Say a lot
       ansible.builtin.debug:
@@ -58,66 +45,14 @@ time.sleep(600)
 }
 
 
-class Hanging:
-    """A run that hangs in its second task."""
-
-    def __init__(self, folder: Path, kind: str) -> None:
-        self.kind = kind
-        self.token = str(uuid.uuid4().int)[:12]
-        self.action = uuid.uuid4().int
-        self.begun = folder / "begun"
-        self.effect = folder / "effect"
-        self.stage = Stage(folder, folder / "playbooks")
-        self.temporary = Path(tempfile.mkdtemp(prefix="scratch-"))
-        environment = {"TMPDIR": str(self.temporary)}
-        self.stage.settings = msgspec.structs.replace(self.stage.settings, environment=environment)
-        tasks = HANGING.format(token=self.token, mark=self.begun, effect=self.effect)
-        self.playbook = self.stage.write_playbook("hang.yml", tasks)
-
-    def request(self, timeout_seconds: float = 60.0) -> RunRequest:
-        """The request for it."""
-        return self.stage.request(self.action, playbook=self.playbook, timeout_seconds=timeout_seconds)
-
-    @contextmanager
-    def parent(self) -> Iterator[runner.WarmParent | None]:
-        """A warm parent, if this run is to have one."""
-        with parent_for(self.kind, self.stage.settings) as parent:
-            yield parent
-
-    def hangs(self) -> bool:
-        """Whether all three left-behind processes and the hanging one are there."""
-        return len({pid for number in (600, 601, 602) for pid in self.sleeping(number)}) >= 3
-
-    def sleeping(self, number: int) -> list[int]:
-        """Processes of one of the sleeps."""
-        return processes_with(f"{number}.{self.token}")
-
-    def alive(self) -> list[int]:
-        """Everything of this run in the process table."""
-        name = runner.process_name(f"{self.action:032x}")
-        return [pid for word in (self.token, str(self.stage.folder), name) for pid in processes_with(word)]
-
-
-def read_to_result(process: RunProcess) -> RunResult:
-    """Read the lines up to the result, and not to their end."""
-    assert process.stdout is not None
-    said = map(runner.decode_line, process.stdout)
-    return next(line for line in said if isinstance(line, RunResult))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for a condition, fail after so many seconds."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "not in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[(way, inside) for way in ENGINES for inside in (True, False)], ids=str)
 def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]:
-    """A run that hangs, in a new process or forked from a warm one; however it ended, it leaves no temporary file."""
-    run = Hanging(tmp_path, request.param)
-    with run.parent() as run.stage.parent:
+    """A run that hangs, in a new process or forked from a warm one, with a PID namespace (where the system has them)
+    and without; however it ended, it leaves no temporary file.
+    """
+    way, inside = request.param
+    run = Hanging(tmp_path, way, pid_namespace=inside)
+    with parent_for(way, run.stage.settings) as run.stage.parent:
         yield run
         wait_until(lambda: not run.alive(), 5)
     run.temporary.rmdir()

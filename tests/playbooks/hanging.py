@@ -1,0 +1,85 @@
+"""A run that hangs, after it has left processes behind in all the ways there are, and what is to be seen of it."""
+
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from remediations import runner
+from remediations.runs import RunRequest, RunResult
+from tests.playbooks.runs import RunProcess, Stage, processes_with
+
+# Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
+HANGING = """\
+    - name: Leave a daemon behind
+      ansible.builtin.command:
+        argv: [/bin/sh, -c, "setsid sleep 600.{token} & (setsid setsid sleep 601.{token} &) & echo begun > {mark}"]
+    - name: Hang
+      ansible.builtin.command:
+        argv: [/bin/sh, -c, "setsid sleep 602.{token}; sleep 603.{token}"]
+    - name: Have an effect
+      ansible.builtin.command:
+        argv: [touch, "{effect}"]
+"""
+TRY_NAMESPACE = "from remediations.runner.namespace import next_child_in_namespace as n; raise SystemExit(not n())"
+
+
+class Hanging:
+    """A run that hangs in its second task."""
+
+    def __init__(self, folder: Path, kind: str, *, pid_namespace: bool = True) -> None:
+        self.kind = kind
+        self.token = str(uuid.uuid4().int)[:12]
+        self.action = uuid.uuid4().int
+        self.begun = folder / "begun"
+        self.effect = folder / "effect"
+        self.stage = Stage(folder, folder / "playbooks")
+        self.temporary = Path(tempfile.mkdtemp(prefix="scratch-"))
+        environment = {"TMPDIR": str(self.temporary)}
+        self.stage.settings = msgspec.structs.replace(
+            self.stage.settings, environment=environment, pid_namespace=pid_namespace
+        )
+        tasks = HANGING.format(token=self.token, mark=self.begun, effect=self.effect)
+        self.playbook = self.stage.write_playbook("hang.yml", tasks)
+
+    def request(self, timeout_seconds: float = 60.0) -> RunRequest:
+        """The request for it."""
+        return self.stage.request(self.action, playbook=self.playbook, timeout_seconds=timeout_seconds)
+
+    def hangs(self) -> bool:
+        """Whether all three left-behind processes and the hanging one are there."""
+        return len({pid for number in (600, 601, 602) for pid in self.sleeping(number)}) >= 3
+
+    def sleeping(self, number: int) -> list[int]:
+        """Processes of one of the sleeps."""
+        return processes_with(f"{number}.{self.token}")
+
+    def alive(self) -> list[int]:
+        """Everything of this run in the process table."""
+        name = runner.process_name(f"{self.action:032x}")
+        return [pid for word in (self.token, str(self.stage.folder), name) for pid in processes_with(word)]
+
+
+def read_to_result(process: RunProcess) -> RunResult:
+    """Read the lines up to the result, and not to their end."""
+    assert process.stdout is not None
+    said = map(runner.decode_line, process.stdout)
+    return next(line for line in said if isinstance(line, RunResult))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition, fail after so many seconds."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "not in time"
+        time.sleep(0.02)
+
+
+def is_namespace_possible() -> bool:
+    """Whether this machine gives us a PID namespace."""
+    return subprocess.run([sys.executable, "-c", TRY_NAMESPACE], check=False).returncode == 0

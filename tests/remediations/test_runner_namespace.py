@@ -1,0 +1,70 @@
+"""With a PID namespace of its own a run can not outlive its first process, whoever else is gone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.playbooks.hanging import Hanging, is_namespace_possible, wait_until
+from tests.playbooks.runs import RunProcess, processes_with
+from tests.playbooks.warm import WAYS, parent_for
+
+LOOK = """\
+    - name: Look around
+      ansible.builtin.set_stats:
+        data:
+          processes: "{{ query('ansible.builtin.pipe', 'cat /proc/[0-9]*/comm') }}"
+          namespace: "{{ lookup('ansible.builtin.pipe', 'readlink /proc/self/ns/pid') }}"
+"""
+OUTSIDE = Path("/proc/self/ns/pid")
+
+
+@pytest.fixture(params=WAYS)
+def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]:
+    """A run that hangs in its PID namespace."""
+    if not is_namespace_possible():
+        pytest.skip("this system gives us no PID namespace: it takes root, or CAP_SYS_ADMIN")
+    run = Hanging(tmp_path, request.param)
+    with parent_for(request.param, run.stage.settings) as run.stage.parent:
+        yield run
+
+
+def player_of(process: RunProcess) -> psutil.Process:
+    """The first process in the run's namespace."""
+    keeper = psutil.Process(process.pid)
+    return next(child for child in keeper.children() if child.cmdline() == keeper.cmdline())
+
+
+def test_nothing_outlives_the_first_process(hanging: Hanging) -> None:
+    """With the run process dead and the player stopped, so that nobody can clean up, its death is that of all."""
+    with hanging.stage.started(hanging.request()) as process:
+        wait_until(hanging.hangs, 20)
+        player = player_of(process)
+        player.suspend()
+        process.kill()
+        process.wait()
+        assert hanging.hangs()
+        player.kill()
+        wait_until(lambda: not hanging.alive(), 3)
+    assert not hanging.effect.exists()
+
+
+def test_run_sees_its_own_processes_alone(hanging: Hanging) -> None:
+    """/proc of a run shows what belongs to the run, and the run is in another namespace than we are."""
+    stage = hanging.stage
+    result = stage.play(stage.request(2, stage.write_playbook("look.yml", LOOK))).result
+    seen = str(result.result["processes"])
+    assert str(OUTSIDE.readlink()) != result.result["namespace"]
+    assert "pytest" not in seen
+    assert 2 <= len(seen.split("\\n")) < 12, seen
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_without_a_namespace(way: str, tmp_path: Path) -> None:
+    """A run that is told to have none is in ours."""
+    run = Hanging(tmp_path, way, pid_namespace=False)
+    with parent_for(way, run.stage.settings) as run.stage.parent:
+        played = run.stage.play(run.stage.request(2, run.stage.write_playbook("look.yml", LOOK)))
+    assert str(OUTSIDE.readlink()) == played.result.result["namespace"]
+    assert [] == processes_with(run.token)
