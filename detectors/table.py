@@ -5,12 +5,23 @@ from typing import Final
 
 from detectors.contract import Detector
 from detectors.errors import SettingsError
+from detectors.estimators.deviation import StandardAbsoluteDeviation
+from detectors.estimators.forecast import HoltWinters, Snarimax
+from detectors.estimators.gaussian import GaussianScorer
+from detectors.estimators.half_space_trees import HalfSpaceTrees
+from detectors.estimators.one_class_svm import OneClassSvm
 from detectors.level import Level
 from detectors.recent import Recent
 
 DETECTORS: Final[dict[str, type[Detector]]] = {
     "level": Level,
     "recent": Recent,
+    "gaussian_scorer": GaussianScorer,
+    "standard_absolute_deviation": StandardAbsoluteDeviation,
+    "half_space_trees": HalfSpaceTrees,
+    "one_class_svm": OneClassSvm,
+    "snarimax": Snarimax,
+    "holt_winters": HoltWinters,
 }
 
 
