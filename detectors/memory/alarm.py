@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from detectors.memory.compiled import part
+from detectors.compiled import part
 from detectors.memory.layout import ALARM_SIZE, CALM, IS_RAISED, PEAKS, RECENT, Floats
 
 THRESHOLD: Final = 1.4  # shipped; 1.2 to 1.7 is flat on the development series

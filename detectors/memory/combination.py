@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.memory.compiled import part
+from detectors.compiled import part
 from detectors.memory.layout import VOTE, Floats
 
 

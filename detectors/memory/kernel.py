@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from detectors.compiled import SOURCES, entry, part
 from detectors.memory.alarm import turn
 from detectors.memory.combination import mean, power_mean
-from detectors.memory.compiled import SOURCES, entry, part
 from detectors.memory.layout import (
     ALARM_SIZE,
     LAST,

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.memory.compiled import part
+from detectors.compiled import part
 from detectors.memory.layout import Floats, Shape
 
 EARLY: Final = 50.0  # rows, nearly all of which are remembered

@@ -27,7 +27,7 @@ from detectors.memory.layout import (
     Rows,
     Words,
 )
-from detectors.memory.profiles import FULL, Profile
+from detectors.memory.profiles import FULL, LEAN, Profile
 
 HEADER: Final = struct.Struct("<4sI")
 MAGIC: Final = b"tgm1"
@@ -235,3 +235,8 @@ class SeriesDetector:
         detector = cls(profile, seed=seed)
         detector.table.load_row(0, state)
         return detector
+
+
+def warm() -> None:
+    """Compile the kernel of series, or load it."""
+    SeriesDetector(LEAN).step(0.0, 0.0)

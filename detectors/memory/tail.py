@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from detectors.memory.compiled import part
+from detectors.compiled import part
 from detectors.memory.layout import EXCEEDANCES, EXCESS, QUANTILE, SPREAD, Floats
 
 SHARE: Final = 0.02  # of the distances, in rows of a minute or more, are surprises; .015 is as good

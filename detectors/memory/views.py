@@ -3,7 +3,7 @@
 import math
 from typing import Final, NamedTuple
 
-from detectors.memory.compiled import part
+from detectors.compiled import part
 from detectors.memory.layout import FIRST, LAST, MEANS_START, ROWS, SWING, TIME, Floats, Shape, Words
 
 MINUTE: Final = 60.0  # seconds; a row that comes sooner counts as this part of a row

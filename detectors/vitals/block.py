@@ -235,3 +235,8 @@ class Block:
         block._bind(np.frombuffer(state, np.float64, offset=HEADER.size).copy(), capacity)
         block.metrics = metrics
         return block
+
+
+def warm() -> None:
+    """Compile the kernel of blocks, or load it."""
+    Block(2).apply(np.zeros(1), np.zeros((1, 2)))

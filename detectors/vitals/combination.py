@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from detectors.vitals.compiled import part
+from detectors.compiled import part
 from detectors.vitals.layout import (
     ANOMALY,
     COUNTS,

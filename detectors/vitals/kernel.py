@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from detectors.compiled import SOURCES, entry, part
 from detectors.vitals.combination import combine
-from detectors.vitals.compiled import SOURCES, entry, part
 from detectors.vitals.layout import (
     ABSENT,
     BLAME,
@@ -170,11 +170,13 @@ def _compiled(sources: int) -> _Apply:
     ) -> None:
         _ = sources  # part of the key of numba's cache
         for row in range(len(times)):
-            results[row] = 0.0
+            for place in range(results.shape[1]):
+                results[row, place] = 0.0
             if math.isfinite(times[row]):
                 step(head, origin, grid, times[row], values[row], learns[row], told, results[row])
                 if row < len(blames):
-                    blames[row] = grid[BLAME, : values.shape[1]]
+                    for metric in range(values.shape[1]):
+                        blames[row, metric] = grid[BLAME, metric]
 
     return apply
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.vitals.compiled import call, part
+from detectors.compiled import call, part
 from detectors.vitals.layout import (
     COUNTS,
     DEVIATION,

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from detectors.vitals.compiled import part
+from detectors.compiled import part
 from detectors.vitals.layout import EXCEEDANCES, EXCESS, QUANTILE, SPREAD, Floats
 
 Z_QUANTILE: Final = 2.8  # normal score of a deviation that is as large as its quantile

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.vitals.compiled import part
+from detectors.compiled import part
 from detectors.vitals.layout import (
     ABSENT,
     DEVIATION,

@@ -1,0 +1,53 @@
+"""How the detectors compile their kernels: parts are inlined into entries, and entries are cached on disk.
+
+numba keys its cache by the file of the entry alone, so a change in a part would leave a stale kernel behind. Entries
+therefore refer to `SOURCES`, the checksum of all files of the compiled packages, which numba makes part of the key.
+
+Whole arrays are not assigned in kernels (`row[:] = 0`): the message of their error alone takes seconds to compile.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numba
+
+type _Function = Callable[..., Any]
+
+PACKAGES: Final = ("memory", "vitals")
+CALLERS: Final = ("detectors.memory.series", "detectors.vitals.block")
+
+
+def checksum(folders: Iterable[Path]) -> int:
+    """CRC-32 over the Python files of some folders, by name."""
+    total = 0
+    for folder in folders:
+        for file in sorted(folder.glob("*.py")):
+            total = zlib.crc32(file.read_bytes(), total)
+    return total
+
+
+SOURCES: Final = checksum(Path(__file__).parent / package for package in PACKAGES)
+
+
+def part[F: _Function](function: F) -> F:
+    """Compile a function that only other compiled functions call, into these."""
+    return cast("F", numba.njit(error_model="numpy", forceinline=True)(function))
+
+
+def call[F: _Function](function: F) -> F:
+    """Compile a function with loops of its own: not inlined, so that it is compiled once and optimised alone."""
+    return cast("F", numba.njit(error_model="numpy")(function))
+
+
+def entry[F: _Function](function: F) -> F:
+    """Compile a function that Python calls; the machine code is kept beside the source, or in the user's cache."""
+    return cast("F", numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+def warm() -> None:
+    """Compile all kernels, or load what was compiled before: the first sample then need not wait for it."""
+    for module in CALLERS:
+        import_module(module).warm()
