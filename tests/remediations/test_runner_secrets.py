@@ -1,17 +1,15 @@
 """Secrets of every kind go into a run, and come out nowhere but on the target."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import msgspec
-import psutil
 import pytest
 
 from remediations.runs import RunStatus
 from tests.playbooks.runs import Stage
 from tests.playbooks.warm import WAYS, parent_for
+from tests.playbooks.watching import ProcessTable
 
 CANARY = "canary-8842"
 TASKS = """\
@@ -26,30 +24,6 @@ TASKS = """\
         stdin: "{{{{ token }}}} {{{{ vault_password }}}} {{{{ ssh_key }}}}"
       no_log: true
 """
-
-
-class Arguments:
-    """Every command line that is seen while it lasts."""
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Self:
-        """Begin to look."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Look no more."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(0.05):
-            for process in psutil.process_iter(["cmdline"]):
-                self.seen.add(" ".join(process.info["cmdline"] or ()))
 
 
 @pytest.fixture(params=WAYS)
@@ -73,12 +47,12 @@ def test_secrets_reach_the_target_alone(stage: Stage) -> None:
             "ssh_key": f"-----BEGIN OPENSSH PRIVATE KEY----- {CANARY}-key",
         },
     )
-    with Arguments() as arguments:
+    with ProcessTable() as table:
         played = stage.play(request, {"KAFKA_SASL_PASSWORD": f"{CANARY}-environment"})
     assert RunStatus.FAILED is played.result.status
     assert target.read_text().count(CANARY) == 4
-    assert any("sleep 0.3" in line for line in arguments.seen)
-    assert [line for line in arguments.seen if CANARY in line] == []
+    assert any("sleep 0.3" in line for line in table.arguments)
+    assert [line for line in table.arguments if CANARY in line] == []
     said = msgspec.json.encode(played)
     assert CANARY.encode() not in said
     files = [path for path in Path(stage.settings.folder).rglob("*") if path.is_file()]
