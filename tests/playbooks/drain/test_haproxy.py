@@ -1,0 +1,172 @@
+"""drain and undrain on a real HAProxy: nothing is lost, nothing is taken over, what fails is undone."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from remediations.runs import RunStatus
+from tests.playbooks.drain.balancers import HAProxy, haproxy
+from tests.playbooks.drain.service import Client, SlowRequest, WebServer
+from tests.playbooks.drain.stage import DrainStage
+
+SUCCESSFUL, FAILED = RunStatus.SUCCESSFUL, RunStatus.FAILED
+NOTE = "haproxy@shop@web-1"
+
+
+@pytest.fixture(scope="module")
+def running(servers: dict[str, WebServer]) -> Iterator[HAProxy]:
+    """One HAProxy for the tests of this module."""
+    with haproxy(servers) as balancer:
+        yield balancer
+
+
+@pytest.fixture
+def balancer(running: HAProxy, servers: dict[str, WebServer]) -> HAProxy:
+    """HAProxy with both servers up and ready."""
+    for name, server in servers.items():
+        server.sick.clear()
+        running.ask(f"set server shop/{name} state ready")
+    for name in servers:
+        running.wait(name, "UP")
+    return running
+
+
+@pytest.fixture
+def stage(warm_stage: DrainStage, balancer: HAProxy) -> DrainStage:
+    """The stage for this HAProxy."""
+    warm_stage.reset("web-1", {"drain_haproxy_socket": str(balancer.socket)})
+    return warm_stage
+
+
+def test_no_request_is_lost(stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
+    """A drain ends after the last running request and loses none; again it changes nothing; undrain puts it back."""
+    with Client(balancer.port) as client:
+        assert client.hears("web-1", "web-2")
+        slow = SlowRequest(balancer.port, servers, "web-1", 5.0)
+        drained = stage.run("drain")
+        assert slow.has_ended
+        arrived = len(servers["web-1"].arrivals)
+        again = stage.run("drain")
+        assert client.hears("web-2")
+        assert len(servers["web-1"].arrivals) == arrived
+        assert (balancer.states(), stage.notes()) == ({"web-1": "DRAIN", "web-2": "UP"}, [NOTE])
+        undrained = stage.run("undrain")
+        assert client.hears("web-1", "web-2")
+    assert (slow.answer().server, client.lost) == ("web-1", [])
+    results = [(played.result.status, played.result.result) for played in (drained, again, undrained)]
+    own = {"server": "web-1", "others": 1}
+    assert results == [
+        (SUCCESSFUL, {"drain": {"web-1": own | {"changed": True, "requests_by_persistence": 0}}}),
+        (SUCCESSFUL, {"drain": {"web-1": own | {"changed": False}}}),
+        (SUCCESSFUL, {"undrain": {"web-1": {"server": "web-1", "changed": True}}}),
+    ]
+    assert (balancer.states(), stage.notes()) == ({"web-1": "UP", "web-2": "UP"}, [])
+
+
+@pytest.mark.parametrize("health", ["up", "down"])
+def test_over_the_limit(health: str, stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
+    """Requests that go on for too long end the drain as failed, and undone; also on a server that is down meanwhile."""
+    slow = SlowRequest(balancer.port, servers, "web-1", 6.0)
+    if health == "down":
+        servers["web-1"].sick.set()
+        balancer.wait("web-1", "DOWN")
+    played = stage.run("drain", drain_wait_seconds=1)
+    reason = "shop/web-1 after 1 s: 1 request(s) still run, its state is drain. It was put back as it was."
+    assert (played.result.status, played.result.reason.endswith(reason)) == (FAILED, True), played.result.reason
+    servers["web-1"].sick.clear()
+    balancer.wait("web-1", "UP")
+    assert stage.notes() == []
+    assert slow.answer().server == "web-1"
+
+
+FEW: dict[str, tuple[str, int, str]] = {
+    "too few": ("", 2, "1 other(s) of shop would serve, wanted at least 2."),
+    "the other is down": ("down", 1, "0 other(s) of shop would serve, wanted at least 1."),
+    "the other is drained": ("drain", 1, "0 other(s) of shop would serve, wanted at least 1."),
+}
+
+
+@pytest.mark.parametrize("case", FEW)
+def test_others_would_be_too_few(
+    case: str, stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]
+) -> None:
+    """A drain that would leave too few is refused with the numbers, before any change."""
+    other, minimum, reason = FEW[case]
+    if other == "down":
+        servers["web-2"].sick.set()
+        balancer.wait("web-2", "DOWN")
+    elif other == "drain":
+        balancer.ask("set server shop/web-2 state drain")
+    before = balancer.states()
+    played = stage.run("drain", drain_minimum_active=minimum)
+    assert (played.result.status, played.result.reason.endswith(reason)) == (FAILED, True), played.result.reason
+    assert (balancer.states(), stage.notes()) == (before, [])
+
+
+def test_what_an_operator_drained_stays_drained(stage: DrainStage, balancer: HAProxy) -> None:
+    """A drain of what is drained changes nothing and takes nothing over; an undrain of it is refused."""
+    balancer.ask("set server shop/web-1 state drain")
+    assert stage.run("drain").result.status is SUCCESSFUL
+    assert stage.notes() == []
+    undrained = stage.run("undrain").result
+    assert undrained.status is FAILED
+    assert undrained.reason.endswith("web-1 was drained by somebody else; it stays drained.")
+    assert balancer.states()["web-1"] == "DRAIN"
+
+
+def test_maintenance(stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
+    """Maintenance comes after the drain; an undrain of what is not fit fails, and leaves it in maintenance."""
+    assert stage.run("drain", drain_maintenance=True).result.status is SUCCESSFUL
+    assert balancer.states()["web-1"] == "MAINT"
+    servers["web-1"].sick.set()
+    undrained = stage.run("undrain", drain_wait_seconds=1).result
+    assert undrained.status is FAILED
+    assert "not fit to serve, its state is ready, its status " in undrained.reason
+    assert (balancer.states()["web-1"], stage.notes()) == ("MAINT", [NOTE])
+
+
+def test_check_mode(stage: DrainStage, balancer: HAProxy) -> None:
+    """A check tells what a drain would change, and changes nothing."""
+    before = balancer.states()
+    played = stage.play(msgspec.structs.replace(stage.ask("drain"), check=True))
+    assert played.result.status is SUCCESSFUL, played.result
+    assert played.result.result == {"drain": {"web-1": {"server": "web-1", "changed": True, "others": 1}}}
+    assert (balancer.states(), stage.markers.exists()) == (before, False)
+
+
+def test_host_that_is_not_in_the_run(stage: DrainStage) -> None:
+    """Nothing is sent to a host that the run was not given."""
+    stage.inputs["drain_balancer_host"] = "lb-2"
+    result = stage.run("drain").result
+    assert (result.status, "is no host of this run: 'lb-2'." in result.reason) == (FAILED, True), result.reason
+
+
+def test_balancer_can_not_be_reached(stage: DrainStage, balancer: HAProxy, closed_port: int) -> None:
+    """Without the balancer nothing is done, and the reason names its host."""
+    stage.balancer = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port}
+    result = stage.run("drain").result
+    assert result.status is FAILED
+    assert result.reason.endswith("The balancer's host lb-1 can not be reached.")
+    assert (balancer.states()["web-1"], stage.notes()) == ("UP", [])
+
+
+WRONG: dict[str, tuple[dict[str, object], str]] = {
+    "another balancer": ({"drain_balancer": "../../../marker/tasks"}, "value of drain_balancer must be one of"),
+    "no such socket": ({"drain_haproxy_socket": "/nonexistent/socket"}, "can not be asked at /nonexistent/socket"),
+    "no such backend": ({"drain_backend": "nothing"}, "HAProxy tells nothing of backend nothing: Can't find backend."),
+    "not in the backend": ({"drain_backend": "empty"}, "has no server web-1; it has web-9"),
+    "no backend": ({}, "drain_backend and drain_server do not name a server of HAProxy: '/web-1'."),
+    "a second command": ({"drain_backend": "shop;disable server shop/web-2;"}, "do not name a server of HAProxy"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_inputs(case: str, stage: DrainStage, balancer: HAProxy) -> None:
+    """Inputs that do not name a server of a balancer are refused before any change, with words that say why."""
+    variables, reason = WRONG[case]
+    if not variables:
+        del stage.variables["drain_backend"]
+    result = stage.run("drain", **variables).result
+    assert (result.status, reason in result.reason) == (FAILED, True), result.reason
+    assert (balancer.states(), stage.notes()) == ({"web-1": "UP", "web-2": "UP"}, [])
