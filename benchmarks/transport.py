@@ -116,14 +116,14 @@ async def read_raw(settings: Settings, meter: Meter, _folder: Path) -> None:
         await consumer.stop()
 
 
-async def read_batch(settings: Settings, meter: Meter, folder: Path) -> None:
+async def read_batch(settings: Settings, meter: Meter, _folder: Path) -> None:
     """Our transport: an agent that is given batches, and commits."""
 
     async def handle(batch: KafkaBatch) -> None:
         meter.count(len(batch.records))
         batch.done()
 
-    app = new_app(settings, NoState(), folder)
+    app = new_app(settings, NoState())
     add_agent(app, "count", [TOPIC], handle)
     await run_until_enough(app, meter)
 

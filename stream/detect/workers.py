@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from pathlib import Path
 from typing import NoReturn, cast
 
 import faust
@@ -60,20 +58,25 @@ class NoWeb(BootStrategy):
 
 
 class DetectApp(faust.App):
-    """The app: an exception that leaves an agent ends the process before anything of its batch is committed."""
+    """The app: an exception that leaves an agent ends the process before anything of its batch is committed.
+
+    It has no tables of Faust's, so it needs no folder for them: a worker that is killed leaves nothing behind.
+    """
 
     BootStrategy = NoWeb
 
     async def _on_agent_error(self, agent: object, exc: BaseException) -> NoReturn:
         fail_stop(f"agent {agent} raised {exc!r}")
 
+    def _create_directories(self) -> None:
+        pass
 
-def new_app(settings: Settings, owner: PartitionOwner, folder: Path) -> DetectApp:
-    """An app without agents, on the batch transport; `folder` is Faust's own, kept empty."""
+
+def new_app(settings: Settings, owner: PartitionOwner) -> DetectApp:
+    """An app without agents, on the batch transport."""
     app = DetectApp(
         settings.detect.group,
         broker=[URL(f"kafka://{server.strip()}") for server in settings.kafka.bootstrap_servers.split(",")],
-        datadir=folder,
         autodiscover=False,
         stream_wait_empty=True,
         stream_buffer_maxsize=WAITING_BATCHES_MAXIMUM,
@@ -161,9 +164,9 @@ class DetectWorker:
         """Learning pauses on exactly these hosts, from now on."""
         self.shards.pause(hosts)
 
-    def new_app(self, folder: Path) -> DetectApp:
+    def new_app(self) -> DetectApp:
         """The Faust app with both agents."""
-        app = new_app(self._settings, self.shards, folder)
+        app = new_app(self._settings, self.shards)
         add_agent(app, "ingest", [feed.topic for feed in self._feeds], self.ingest.handle)
         add_agent(app, "detect", [self._settings.topics.samples], self.detect.handle)
         return app
@@ -212,8 +215,7 @@ async def run_worker(
     metrics = metrics or DetectMetrics(CollectorRegistry())
     with stop_deadline(stop):
         async with detect_worker(settings, metrics, make_shard) as worker:
-            with tempfile.TemporaryDirectory(prefix="tidegate-faust-") as folder:
-                await run_app(worker, worker.new_app(Path(folder)), stop, companions)
+            await run_app(worker, worker.new_app(), stop, companions)
 
 
 async def run_app(worker: DetectWorker, app: DetectApp, stop: asyncio.Event, companions: Sequence[Companion]) -> None:
