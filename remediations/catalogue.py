@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from remediations import expressions
 from remediations.documents import decode, read_yaml
 from remediations.errors import PlaybookError
 from remediations.inputs import misfit
-from remediations.playbooks import FromConstant, FromIncident, InputSpec, Playbook, Sidecar
+from remediations.playbooks import FromConstant, FromExpression, FromIncident, InputSpec, Playbook, Sidecar
 from remediations.policies import NAME_PATTERN
 from remediations.runner.requests import INPUT, RESERVED_INPUTS
 
@@ -72,6 +73,8 @@ def _playbook(root: Path, name: str, file: Path, sidecar_file: Path, shared: Map
             problem = misfit(specs[given], source.value)
         if not problem and isinstance(source, FromIncident) and specs[given].type not in TEXT_TYPES:
             problem = f"takes text from the incident, wanted {specs[given].type}"
+        if not problem and isinstance(source, FromExpression):
+            problem = expressions.check(source.expression)
         if problem:
             raise PlaybookError(sidecar_file, f"inputs.{given}", problem)
     if sidecar.targets.delegates:

@@ -139,7 +139,12 @@ def _plan(
 ) -> _Plan:
     if playbook is None or target is None:
         return _Plan(attempt=attempt, digest="" if playbook is None else playbook.digest)
-    fields = {"incident_id": incident.incident_id, "host": incident.host}
+    fields = {
+        "incident_id": incident.incident_id,
+        "host": incident.host,
+        "kind": incident.signal.kind.value,
+        "score": incident.signal.score,
+    }
     resolved = inputs.resolve(playbook, rule.inputs, target, fields)
     if resolved.problem:
         return _Plan(attempt=attempt, digest=playbook.digest, problem=resolved.problem)

@@ -5,8 +5,19 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from remediations import expressions
 from remediations.documents import shortened
-from remediations.playbooks import FromConstant, FromIncident, FromInventory, IncidentField, InputSpec, Playbook
+from remediations.expressions import Answer
+from remediations.playbooks import (
+    FromConstant,
+    FromExpression,
+    FromIncident,
+    FromInventory,
+    IncidentField,
+    InputSource,
+    InputSpec,
+    Playbook,
+)
 from remediations.policies import Scalar
 from remediations.runs import Target
 
@@ -21,10 +32,14 @@ _FITS: dict[str, Callable[[object], bool]] = {
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """The values of a playbook's inputs; `problem` says why one has none, empty if all have."""
+    """The values of a playbook's inputs; `problem` says why one has none, empty if all have.
+
+    `is_missing`: the host lacks a variable; with that, it would have a value.
+    """
 
     values: dict[str, Scalar] = {}
     problem: str = ""
+    is_missing: bool = False
 
 
 def misfit(spec: InputSpec, value: object) -> str:
@@ -39,7 +54,9 @@ def misfit(spec: InputSpec, value: object) -> str:
     return ""
 
 
-def resolve(playbook: Playbook, given: Mapping[str, Scalar], target: Target, incident: Mapping[str, str]) -> Inputs:
+def resolve(
+    playbook: Playbook, given: Mapping[str, Scalar], target: Target, incident: Mapping[str, str | float]
+) -> Inputs:
     """Give every input its value: the rule's own (`given`), else the one from the sidecar's source.
 
     `incident` maps the names of incident fields to their values; an input whose field is not in it is left out.
@@ -50,14 +67,14 @@ def resolve(playbook: Playbook, given: Mapping[str, Scalar], target: Target, inc
         source = FromConstant(value=given[name]) if name in given else sources[name]
         if isinstance(source, FromIncident) and source.field.value not in incident:
             continue
-        value = _value(source, target, incident)
-        if isinstance(source, FromInventory) and value is None:
-            return Inputs(problem=f"{name}: host {target.name} has no variable {source.variable} in the inventory")
-        problem = misfit(playbook.inputs.get(name, InputSpec(type="raw")), value)
+        answer = _value(source, target, incident)
+        if answer.problem:
+            return Inputs(problem=f"{name}: {answer.problem}", is_missing=answer.is_missing)
+        problem = misfit(playbook.inputs.get(name, InputSpec(type="raw")), answer.value)
         if problem:
             return Inputs(problem=f"{name} {problem}")
-        if isinstance(value, str | int | float | bool):
-            values[name] = value
+        if isinstance(answer.value, str | int | float | bool):
+            values[name] = answer.value
     return Inputs(values=values)
 
 
@@ -70,11 +87,18 @@ def names_action(playbook: Playbook) -> tuple[str, ...]:
     )
 
 
-def _value(source: FromIncident | FromInventory | FromConstant, target: Target, incident: Mapping[str, str]) -> object:
+def _value(source: InputSource, target: Target, incident: Mapping[str, str | float]) -> Answer:
     match source:
         case FromIncident(field=field):
-            return incident[field.value]
+            return Answer(incident[field.value])
+        case FromInventory(variable=variable) if variable not in target.variables:
+            problem = f"host {target.name} has no variable {variable} in the inventory"
+            return Answer(problem=problem, is_missing=True)
         case FromInventory(variable=variable):
-            return target.variables.get(variable)
+            return Answer(target.variables[variable])
         case FromConstant(value=value):
-            return value
+            return Answer(value)
+        case FromExpression(expression=expression):
+            answer = expressions.evaluate(expression, incident, target.variables)
+            place = f" on host {target.name}: {expression}" if answer.problem else ""
+            return msgspec.structs.replace(answer, problem=answer.problem + place)

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from remediations import delegates
+from detectors.signals import SignalKind
+from remediations import delegates, inputs
 from remediations.catalogue import check_input_name, read_playbooks
 from remediations.decisions import covers
 from remediations.documents import decode, read_yaml
 from remediations.errors import PolicyError
 from remediations.inputs import misfit
 from remediations.inventory import Inventory, read_inventory
-from remediations.playbooks import FromIncident, Playbook
+from remediations.playbooks import FromExpression, FromIncident, InputSource, Playbook, Sidecar
 from remediations.policies import Match, Policy, Rule, RuleMode
 from remediations.runs import Target
 
@@ -151,6 +152,26 @@ def _complete_inputs(case: _Case, number: int, rule: Rule, playbook: Playbook) -
         raise PolicyError(case.file, f"rules[{number}].inputs", problem)
 
 
+def _working_expressions(case: _Case) -> None:
+    """Refuse a rule whose expressions give a wrong value on any of its hosts, or no value on all of them."""
+    for number, rule in enumerate(case.policy.rules):
+        playbook = case.playbooks[rule.playbook]
+        for name, source in playbook.sidecar.inputs.items():
+            if name in rule.inputs or not isinstance(source, FromExpression):
+                continue
+            alone = msgspec.structs.replace(playbook, sidecar=_with_inputs(playbook, {name: source}))
+            targets = _targets(case, rule, playbook)
+            found = [inputs.resolve(alone, {}, target, SAMPLE | {"host": target.name}) for target in targets]
+            wrong = [each for each in found if each.problem and not each.is_missing] or found
+            if wrong and all(each.problem for each in wrong):
+                problem = f"is {rule.playbook}, whose sidecar gives no right value for {wrong[0].problem}"
+                raise PolicyError(case.file, f"rules[{number}].playbook", problem)
+
+
+def _with_inputs(playbook: Playbook, sources: dict[str, InputSource]) -> Sidecar:
+    return msgspec.structs.replace(playbook.sidecar, inputs=sources)
+
+
 CHECKS: tuple[Callable[[_Case], None], ...] = (
     _distinct_names,
     _known_hosts,
@@ -159,7 +180,10 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _approved,
     _answerable,
     _fitting_inputs,
+    _working_expressions,
 )
+
+SAMPLE: dict[str, str | float] = {"incident_id": "0" * 32, "kind": SignalKind.ANOMALY.value, "score": 3.0}
 
 
 def _digest(content: msgspec.Struct) -> str:

@@ -34,7 +34,13 @@ class FromConstant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     value: Scalar
 
 
-type InputSource = FromIncident | FromInventory | FromConstant
+class FromExpression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="expression", tag_field="from"):
+    """An input that is worked out from the incident and the host's variables, in CEL."""
+
+    expression: str
+
+
+type InputSource = FromIncident | FromInventory | FromConstant | FromExpression
 type VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}\Z")]
 
 

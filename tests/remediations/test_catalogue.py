@@ -289,6 +289,12 @@ def test_a_link_that_leaves_the_folder_is_refused(
         ),
         pytest.param(
             "restart.meta.yml",
+            SIDECAR + "inputs: {restart_service: {from: expression, expression: hots.service}}",
+            "restart.meta.yml: inputs.restart_service: reads hots, wanted only incident and host",
+            id="an expression over something else",
+        ),
+        pytest.param(
+            "restart.meta.yml",
             SIDECAR + "targets: {delegates: [balancer]}",
             "restart.yml: [0].hosts: is 'all', wanted targets: the sidecar names delegates, which are in `all` too",
             id="a play that would run on its delegates",

@@ -244,6 +244,26 @@ def test_what_needs_approval_is_never_automatic(folder: Path, mode: str, message
     assert message == refusal(folder, a_rule(mode=mode))
 
 
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        pytest.param("host.service + '@' + incident.host", "", id="one host has a value"),
+        pytest.param(
+            "host.gone",
+            "restart_service: there is no gone on host db-1: host.gone",
+            id="no host has one",
+        ),
+        pytest.param("host.service == 'shop'", "restart_service has the value True, wanted str", id="a wrong type"),
+    ],
+)
+def test_expressions_are_tried_at_load(folder: Path, expression: str, problem: str) -> None:
+    """Each is evaluated for every host of its rule: what gives a wrong value, or nowhere one, is refused."""
+    source = f'  restart_service: {{from: expression, expression: "{expression}"}}\n'
+    (folder / "playbooks/restart.meta.yml").write_text(SIDECAR + source)
+    wanted = f"rules[0].playbook: is restart, whose sidecar gives no right value for {problem}" if problem else ""
+    assert wanted == refusal(folder, a_rule(inputs="{}"))
+
+
 def refusal(folder: Path, rules: str) -> str:
     """Why these rules are refused, without the file's name; empty if they are not."""
     try:
