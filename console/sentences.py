@@ -185,7 +185,8 @@ def _started(record: RunStarted) -> str:
 
 def _progressed(record: RunProgressed) -> str:
     task = record.task
-    return f"task {task.number}: {task.task}: {task.outcome.value} on {task.host} in {task.duration_seconds:.1f} s"
+    place = f"{task.step} of {task.steps}" if task.steps else str(task.number)
+    return f"task {place}: {task.task}: {task.outcome.value} on {task.host} in {task.duration_seconds:.1f} s"
 
 
 def _finished(record: RunFinished) -> str:

@@ -46,7 +46,12 @@ class TaskOutcome(enum.Enum):
 
 
 class TaskEvent(msgspec.Struct, frozen=True):
-    """One task of a run ended on one host. Carries names and outcomes, never a task's arguments or results."""
+    """One task of a run ended on one host. Carries names and outcomes, never a task's arguments or results.
+
+    `number` counts these events. `step` of `steps` says which task of its play this is, and how many the play is known
+    to have by then; zero when that could not be counted. `steps` grows when files are included or a rescue begins, and
+    a play may end before it.
+    """
 
     number: int
     play: str
@@ -55,6 +60,8 @@ class TaskEvent(msgspec.Struct, frozen=True):
     host: str
     outcome: TaskOutcome
     duration_seconds: float
+    step: int = 0
+    steps: int = 0
 
 
 class RunStatus(enum.Enum):

@@ -64,6 +64,8 @@ class EventData(msgspec.Struct, frozen=True):
     dark: dict[str, int] = {}
     skipped: dict[str, int] = {}
     artifact_data: dict[str, object] = {}
+    tidegate_step: int = 0
+    tidegate_steps: int = 0
 
 
 class RunnerEvent(msgspec.Struct, frozen=True):
@@ -133,6 +135,8 @@ class EventFold:
             host=data.host,
             outcome=outcome,
             duration_seconds=data.duration or 0.0,
+            step=data.tidegate_step,
+            steps=data.tidegate_steps,
         )
 
     def _take_statistics(self, data: EventData) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from remediations.runner import callbacks
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.requests import check, unsafe
 from remediations.runner.secrets import read_secrets, secret_environment
@@ -127,6 +128,7 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(own_configuration if own_configuration.is_file() else folder / "ansible.cfg"),
         "ANSIBLE_ROLES_PATH": str(playbooks / "roles"),
         "ANSIBLE_COLLECTIONS_PATH": settings.collections or str(playbooks / "collections"),
+        "ANSIBLE_CALLBACK_PLUGINS": callbacks.FOLDER,
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_SSH_RETRIES": "0",  # a retried ssh command may run twice
         "ANSIBLE_INVENTORY_ENABLED": "yaml",  # of all inventory plugins the only one without programs and patterns

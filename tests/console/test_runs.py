@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from console.errors import RunNotFoundError
 from console.runs import ENDS, find_run, of_run, tail_run
+from console.sentences import say
 from remediations.policies import Verification
 from remediations.records import Record, RunFinished, RunProgressed, RunStarted
 from remediations.runs import RunStatus, TaskEvent, TaskOutcome
@@ -53,6 +55,20 @@ def test_not_found(case: str) -> None:
     wanted, words = NOT_FOUND[case]
     with pytest.raises(RunNotFoundError, match=words):
         find_run(ENTRIES, wanted)
+
+
+TASK = TaskEvent(5, "Restart", "Look", "command", "web-01", TaskOutcome.OK, 0.1)
+PLACES = {
+    "counted": (msgspec.structs.replace(TASK, step=3, steps=7), "task 3 of 7: Look: ok on web-01 in 0.1 s"),
+    "not counted": (TASK, "task 5: Look: ok on web-01 in 0.1 s"),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_line_of_a_task(case: str) -> None:
+    """A task is told with its place among those of its play, where that is known."""
+    task, line = PLACES[case]
+    assert line == say(RunProgressed(ONE, "web-01", FIRST, "c", task))
 
 
 def test_entries_of_a_run() -> None:
