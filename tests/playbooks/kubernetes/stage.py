@@ -1,0 +1,80 @@
+"""Runs of the shipped playbooks on an emulated cluster, and what is asked of the cluster before and after."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.kubernetes.api import Api
+from tests.kubernetes.cluster import REVISION, Cluster, is_ready, matches
+from tests.playbooks.collections import collections_folder
+from tests.playbooks.runs import Played, Stage
+
+NAMESPACE = "shop"
+type Inputs = dict[str, str | int | float | bool]
+
+
+def add_node(cluster: Cluster, name: str) -> None:
+    """Add a node that is ready."""
+    cluster.add("Node", name, None, spec={}, status={"conditions": [{"type": "Ready", "status": "True"}]})
+
+
+def add_deployment(cluster: Cluster, name: str, image: str, replicas: int = 2) -> None:
+    """Add a deployment of pods with the label app=<name>."""
+    labels = {"app": name}
+    container = {"name": "server", "image": image, "args": ["--greeting={{ 7 * 6 }}"]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    about = {"annotations": {"example.com/owner": "shop team"}}
+    cluster.add("Deployment", name, NAMESPACE, metadata=about, spec=spec)
+
+
+def set_image(cluster: Cluster, image: str, name: str = "web") -> None:
+    """Deploy another release, as a deploy tool does it."""
+    container = {"name": "server", "image": image}
+    body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    cluster.patch(("Deployment", NAMESPACE, name), body, "application/strategic-merge-patch+json")
+
+
+class KubernetesStage(Stage):
+    """The shipped playbooks on targets that stand for deployments and nodes."""
+
+    def __init__(self, folder: Path, api: Api) -> None:
+        super().__init__(folder)
+        self.api = api
+        self.cluster = api.cluster
+        self.settings = msgspec.structs.replace(self.settings, collections=collections_folder())
+        self.variables = {"kubernetes_config": str(api.kubeconfig), "kubernetes_namespace": NAMESPACE}
+
+    def run(self, playbook: str, *, action: int = 1, check: bool = False, **inputs: str | float | bool) -> Played:
+        """Run a playbook to its end; what is given by name are inputs."""
+        request = self.request(action, f"{playbook}.yml", inputs=dict(inputs))
+        return self.play(msgspec.structs.replace(request, check=check))
+
+    def deployment(self, name: str = "web") -> dict[str, Any]:
+        """The deployment as it is now."""
+        return self.cluster.get("Deployment", NAMESPACE, name)
+
+    def revision(self, name: str = "web") -> str:
+        """The revision of the deployment's template."""
+        found: str = self.deployment(name)["metadata"]["annotations"][REVISION]
+        return found
+
+    def template(self, name: str = "web") -> dict[str, Any]:
+        """The deployment's template."""
+        found: dict[str, Any] = self.deployment(name)["spec"]["template"]
+        return found
+
+    def pods(self, name: str = "web") -> dict[str, str]:
+        """Names of the pods of a deployment that serve → their image."""
+        selector = {"matchLabels": {"app": name}}
+        pods = self.cluster.select("Pod", NAMESPACE)
+        return {
+            pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"]
+            for pod in pods
+            if matches(selector, pod) and is_ready(pod)
+        }
+
+    def pods_on(self, node: str) -> set[str]:
+        """Names of the pods on a node, whatever state they are in."""
+        return {pod["metadata"]["name"] for pod in self.cluster.select("Pod", None, fields=f"spec.nodeName={node}")}
