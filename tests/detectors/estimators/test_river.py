@@ -41,7 +41,7 @@ def test_gaussian_scorer_equals_river() -> None:
 
 def test_standard_absolute_deviation_equals_river() -> None:
     """The score is River's, to its fixed small number."""
-    ours, river = StandardAbsoluteDeviation(), anomaly.StandardAbsoluteDeviation()
+    ours, river = StandardAbsoluteDeviation(), as_any(anomaly.StandardAbsoluteDeviation)()
     for value in noise(2):
         if river.variance.n > 1:
             assert river.score_one({}, value) == pytest.approx(ours.score(value), rel=1e-6)
