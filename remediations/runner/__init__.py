@@ -15,7 +15,7 @@ from remediations.runner.settings import RunLimits, RunnerSettings
 from remediations.runner.tree import process_name
 from remediations.runner.warm import Launch, RunHandle, WarmParent, is_warm_possible
 from remediations.runner.wire import PreparedRun, decode_line
-from remediations.runner.workplace import discard, prepare, recorded_results
+from remediations.runner.workplace import clear_leftovers, discard, prepare, recorded_results
 
 __all__ = [
     "Kept",
@@ -29,6 +29,7 @@ __all__ = [
     "RunnerError",
     "RunnerSettings",
     "WarmParent",
+    "clear_leftovers",
     "closing",
     "decode_line",
     "discard",

@@ -73,7 +73,7 @@ def play(orders: Orders, channel: int, *, in_namespace: bool) -> NoReturn:
     def end_everything(_number: int, _frame: object) -> None:
         """The run process died: nothing may outlive it."""
         end_descendants(KILL_SECONDS)
-        clear(Path(orders.folder), os.environ["TMPDIR"])
+        clear(Path(orders.folder))
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end_everything)

@@ -47,7 +47,7 @@ def keep(orders: Orders) -> int:
     with suppress(PermissionError):  # a process that leads its group already has a session of its own
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
     os.environ.clear()
-    os.environ.update(orders.environment | scratch_environment(new_scratch(orders.environment["TMPDIR"])))
+    os.environ.update(orders.environment | scratch_environment(new_scratch(orders)))
     offer_for_memory()
     name_process(process_name(orders.action_id))
     adopt_orphans()
@@ -55,7 +55,7 @@ def keep(orders: Orders) -> int:
     ending = watch.until_the_end()
     alive = end_descendants(KILL_SECONDS)
     result = conclude(orders, ending, watch.summary, alive)
-    clear(Path(orders.folder), os.environ["TMPDIR"])
+    clear(Path(orders.folder))
     try:
         record(Path(orders.folder), result)
     except OSError as error:

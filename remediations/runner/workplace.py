@@ -5,6 +5,7 @@
     ansible.cfg                        empty; used when the playbook folder has none of its own
     inventory/hosts.json, env/         inputs and variables, removed when the run has ended
     secrets/                           vault password, private key, removed when the run has ended
+    scratch                            where its temporary files are, until it has ended
     artifacts/<action id>/             stdout, job_events/, rc, status
     result.json                        the end of the run, as it was reported
 
@@ -16,6 +17,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -31,6 +34,7 @@ from remediations.runs import RunRequest, RunResult
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECRETS = ("env", "inventory", "secrets")
 SCRATCH_PREFIX = "tidegate-"
+SCRATCH_NOTE = "scratch"
 # Ansible and ssh make unix sockets in the scratch folder, with names of up to 32 bytes; their paths end at 107 bytes.
 TEMPORARY_LENGTH_MAXIMUM = 107 - 32 - len(f"/{SCRATCH_PREFIX}12345678")
 TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - the folders made there are private
@@ -157,9 +161,11 @@ def temporary_folder(settings: RunnerSettings) -> str:
     raise RunRefusedError("folder for temporary files", ", ".join(TEMPORARY_FOLDERS), wanted)
 
 
-def new_scratch(temporary: str) -> str:
+def new_scratch(orders: Orders) -> str:
     """Make the folder for temporary files; the run process does so when it starts, and removes it when it ends."""
-    return tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=temporary)
+    scratch = tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=orders.environment["TMPDIR"])
+    write_bytes(Path(orders.folder, SCRATCH_NOTE), os.fsencode(scratch))
+    return scratch
 
 
 def scratch_environment(scratch: str) -> dict[str, str]:
@@ -188,10 +194,23 @@ def discard(prepared: PreparedRun) -> None:
     shutil.rmtree(prepared.cwd, ignore_errors=True)
 
 
-def clear(folder: Path, scratch: str) -> None:
+def clear(folder: Path) -> None:
     """Remove what may hold secrets; what the run said and how it ended stays."""
-    for path in (Path(scratch), *(folder / name for name in SECRETS)):
+    for path in (*scratches(folder), *(folder / name for name in SECRETS)):
         shutil.rmtree(path, ignore_errors=True)
+    (folder / SCRATCH_NOTE).unlink(missing_ok=True)
+
+
+def scratches(folder: Path) -> Iterator[Path]:
+    """The run's folder of temporary files, if it has made one."""
+    with suppress(FileNotFoundError):
+        yield Path(os.fsdecode((folder / SCRATCH_NOTE).read_bytes()))
+
+
+def clear_leftovers(action_id: str, settings: RunnerSettings) -> None:
+    """Remove what may hold secrets of an action's runs that were killed at once; none of them may run any more."""
+    for folder in (Path(settings.folder) / action_id).glob("*/"):
+        clear(folder)
 
 
 def record(folder: Path, result: RunResult) -> None:

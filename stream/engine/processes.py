@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from asyncio.subprocess import PIPE, Process
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import IO, Protocol, Self
 
 from remediations.runner import Launch, PreparedRun, RunHandle, WarmParent
@@ -92,30 +92,28 @@ class WarmProcess:
         launch = parent.launch(prepared, log.fileno())
         if launch is None:
             return None
-        try:
+        with ExitStack() as unless_adopted:
+            unless_adopted.callback(launch.close)
             handle = await confirmed(launch)
-        except BaseException:
-            launch.close()
-            raise
-        if handle is None:
-            launch.close()
-            return None
-        return await cls._adopt(launch, handle)
+            if handle is None:
+                return None
+            unless_adopted.callback(os.close, handle.pidfd)
+            process = await cls._adopt(launch, handle)
+            unless_adopted.pop_all()
+        return process
 
     @classmethod
     async def _adopt(cls, launch: Launch, handle: RunHandle) -> Self:
-        """Read its stdout in the event loop. From here on `wait` gives everything back."""
+        """Read its stdout in the event loop. After that `wait` gives everything back."""
         process = cls(launch.stdin, handle, asyncio.StreamReader(LINE_BYTES_MAXIMUM))
-        lines = os.fdopen(launch.stdout, "rb")
-        try:
+        lines = os.fdopen(os.dup(launch.stdout), "rb")
+        with ExitStack() as unless_read:
+            unless_read.callback(lines.close)
             process._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
                 lambda: asyncio.StreamReaderProtocol(process.stdout), lines
             )
-        except BaseException:
-            launch.stdin.close()
-            os.close(handle.pidfd)
-            lines.close()
-            raise
+            unless_read.pop_all()
+        os.close(launch.stdout)
         return process
 
     def terminate(self) -> None:

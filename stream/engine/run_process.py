@@ -63,9 +63,8 @@ class AnsibleRunner:
         try:
             result = await listen(process, on_task)
             await process.wait()
-        except BaseException:
+        finally:
             await end(process)
-            raise
         return result or RunResult(RunStatus.UNKNOWN, None, reason="the run process ended without a result")
 
     async def _start(self, prepared: PreparedRun) -> RunProcess:
@@ -89,6 +88,7 @@ class AnsibleRunner:
                         process.kill()
                 return False
             await asyncio.sleep(POLL_SECONDS)
+        runner.clear_leftovers(action_id, self._settings)
         return True
 
     def recorded(self, request: RunRequest) -> RunResult | None:
@@ -131,7 +131,7 @@ async def listen(process: RunProcess, on_task: Callable[[TaskEvent], None]) -> R
 
 
 async def end(process: RunProcess) -> None:
-    """Cancel a run process: closing its stdin is enough, SIGTERM makes it report `canceled`."""
+    """Cancel a run process, if it has not ended: closing its stdin is enough, SIGTERM makes it report `canceled`."""
     process.terminate()
     process.close_stdin()
     try:

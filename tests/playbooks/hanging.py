@@ -5,7 +5,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from remediations import runner
 from remediations.runs import RunRequest, RunResult
 from tests.playbooks.runs import RunProcess, Stage, processes_with
+from tests.playbooks.warm import parent_for
 
 # Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
 HANGING = """\
@@ -63,6 +65,16 @@ class Hanging:
         """Everything of this run in the process table."""
         name = runner.process_name(f"{self.action:032x}")
         return [pid for word in (self.token, str(self.stage.folder), name) for pid in processes_with(word)]
+
+
+@contextmanager
+def hanging_run(folder: Path, way: str, *, pid_namespace: bool = True) -> Iterator[Hanging]:
+    """A run that may be started; however it ended, it leaves no process and no temporary file."""
+    run = Hanging(folder, way, pid_namespace=pid_namespace)
+    with parent_for(way, run.stage.settings) as run.stage.parent:
+        yield run
+        wait_until(lambda: not run.alive(), 5)
+    run.temporary.rmdir()
 
 
 def read_to_result(process: RunProcess) -> RunResult:

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from remediations.runs import RunStatus
-from tests.playbooks.hanging import Hanging
+from tests.playbooks.hanging import Hanging, hanging_run
 from tests.playbooks.runs import Stage, processes_with
-from tests.playbooks.warm import WAYS, parent_for
+from tests.playbooks.warm import WAYS
 
 TASKS = """\
     - name: Use too much
@@ -44,8 +44,7 @@ OVER: dict[str, tuple[dict[str, float], str, RunStatus]] = {
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]:
     """A run, in all four ways that runs are contained."""
     way, inside = request.param
-    run = Hanging(tmp_path, way, pid_namespace=inside)
-    with parent_for(way, run.stage.settings) as run.stage.parent:
+    with hanging_run(tmp_path, way, pid_namespace=inside) as run:
         yield run
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.playbooks.hanging import Hanging, is_namespace_possible, wait_until
+from remediations import runner
+from tests.playbooks.hanging import Hanging, hanging_run, is_namespace_possible, wait_until
 from tests.playbooks.runs import RunProcess, processes_with
-from tests.playbooks.warm import WAYS, parent_for
+from tests.playbooks.warm import WAYS
 
 LOOK = """\
     - name: Look around
       ansible.builtin.set_stats:
         data:
-          processes: "{{ query('ansible.builtin.pipe', 'cat /proc/[0-9]*/comm') }}"
+          processes: "{{ query('ansible.builtin.pipe', 'cat /proc/[0-9]*/comm 2>/dev/null; true') }}"
           namespace: "{{ lookup('ansible.builtin.pipe', 'readlink /proc/self/ns/pid') }}"
 """
 OUTSIDE = Path("/proc/self/ns/pid")
@@ -25,8 +26,7 @@ def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]
     """A run that hangs in its PID namespace."""
     if not is_namespace_possible():
         pytest.skip("this system gives us no PID namespace: it takes root, or CAP_SYS_ADMIN")
-    run = Hanging(tmp_path, request.param)
-    with parent_for(request.param, run.stage.settings) as run.stage.parent:
+    with hanging_run(tmp_path, request.param) as run:
         yield run
 
 
@@ -38,6 +38,7 @@ def player_of(process: RunProcess) -> psutil.Process:
 
 def test_nothing_outlives_the_first_process(hanging: Hanging) -> None:
     """With the run process dead and the player stopped, so that nobody can clean up, its death is that of all."""
+    before = set(hanging.temporary.iterdir())
     with hanging.stage.started(hanging.request()) as process:
         wait_until(hanging.hangs, 20)
         player = player_of(process)
@@ -48,6 +49,11 @@ def test_nothing_outlives_the_first_process(hanging: Hanging) -> None:
         player.kill()
         wait_until(lambda: not hanging.alive(), 3)
     assert not hanging.effect.exists()
+    secrets = list(Path(hanging.stage.settings.folder).rglob("extravars"))
+    assert [1, 1] == [len(secrets), len(set(hanging.temporary.iterdir()) - before)]
+    runner.clear_leftovers(f"{hanging.action:032x}", hanging.stage.settings)
+    assert not secrets[0].exists()
+    assert before == set(hanging.temporary.iterdir())
 
 
 def test_run_sees_its_own_processes_alone(hanging: Hanging) -> None:
@@ -63,8 +69,7 @@ def test_run_sees_its_own_processes_alone(hanging: Hanging) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_without_a_namespace(way: str, tmp_path: Path) -> None:
     """A run that is told to have none is in ours."""
-    run = Hanging(tmp_path, way, pid_namespace=False)
-    with parent_for(way, run.stage.settings) as run.stage.parent:
+    with hanging_run(tmp_path, way, pid_namespace=False) as run:
         played = run.stage.play(run.stage.request(2, run.stage.write_playbook("look.yml", LOOK)))
     assert str(OUTSIDE.readlink()) == played.result.result["namespace"]
     assert [] == processes_with(run.token)

@@ -15,9 +15,8 @@ import pytest
 
 from remediations import runner
 from remediations.runs import RunStatus
-from tests.playbooks.hanging import Hanging, read_to_result, wait_until
+from tests.playbooks.hanging import Hanging, hanging_run, read_to_result, wait_until
 from tests.playbooks.runs import Stage, processes_with, read
-from tests.playbooks.warm import parent_for
 
 OUTPUT = """\
     - name: Say a lot
@@ -47,15 +46,10 @@ time.sleep(600)
 
 @pytest.fixture(params=[(way, inside) for way in ENGINES for inside in (True, False)], ids=str)
 def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]:
-    """A run that hangs, in a new process or forked from a warm one, with a PID namespace (where the system has them)
-    and without; however it ended, it leaves no temporary file.
-    """
+    """A run that hangs, in all four ways that runs are contained; without root a PID namespace is only asked for."""
     way, inside = request.param
-    run = Hanging(tmp_path, way, pid_namespace=inside)
-    with parent_for(way, run.stage.settings) as run.stage.parent:
+    with hanging_run(tmp_path, way, pid_namespace=inside) as run:
         yield run
-        wait_until(lambda: not run.alive(), 5)
-    run.temporary.rmdir()
 
 
 def test_deadline_ends_everything(hanging: Hanging) -> None:
