@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check format docs lock setup benchmarks clean
+.PHONY: help demo test targets fleet quick check format docs lock setup benchmarks clean
 
 help: ## Show this.
 	@echo "Tidegate: notices what goes wrong in a fleet, repairs it with your playbooks, writes down why."
@@ -25,8 +25,15 @@ $(READY): requirements/development.txt pyproject.toml deploy/find-python
 demo: $(READY) ## A small live fleet, a real fault, a real repair: watch it happen (under 3 minutes).
 	$(BIN)/tidegate demo
 
-test: check ## All checks and all tests, on a real Kafka and a real ansible-playbook.
+test: check targets ## All checks and all tests, on a real Kafka and a real ansible-playbook.
 	$(BIN)/python -m pytest
+
+targets: $(READY) ## What tests on real targets need: packages, collections, a disk (as root on Debian; done by test).
+	$(BIN)/python -m deploy.testfleet prepare
+	@test ! -x deploy/collections || $(BIN)/python deploy/collections > /dev/null
+
+fleet: targets ## Three real systemd hosts to try playbooks on, until Ctrl-C.
+	$(BIN)/python -m deploy.testfleet up web-1 web-2 web-3
 
 quick: $(READY) ## The tests that take no minutes.
 	$(BIN)/python -m pytest -m "not slow"
