@@ -46,6 +46,7 @@ REASONS = {
     "playbook_unknown": "the playbook folder has no such playbook",
     "host_not_targeted": "the playbook is not meant for any group of this host",
     "input_invalid": "an input of the playbook has no valid value",
+    "playbook_not_accepted": "its files are not those that were accepted: see `tidegate playbooks accept`",
     "delegate_missing": "the inventory does not say through which host to act",
     "delegate_unknown": "the host through which to act is not in the inventory",
     "delegate_protected": "the policy protects a host through which the playbook acts",

@@ -44,6 +44,10 @@ def type_words(kind: msgspec.inspect.Type) -> str:
             return "number" if low is None else "number above 0"
         case msgspec.inspect.LiteralType(values=values):
             return " or ".join(f"`{value}`" for value in values)
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.DictType():
+            return "mapping of text to text"
         case _:
             return "text"
 
@@ -56,7 +60,8 @@ def setting_rows(struct: type[msgspec.Struct], path: tuple[str, ...] = ()) -> It
         if isinstance(kind, msgspec.inspect.StructType):
             yield from setting_rows(kind.cls, here)
         else:
-            yield ".".join(here), type_words(kind), str(field.default), words.get(field.name, "")
+            default = "" if field.default is msgspec.NODEFAULT else str(field.default)  # an empty mapping has a factory
+            yield ".".join(here), type_words(kind), default, " ".join(words.get(field.name, "").split())
 
 
 def settings_page() -> str:

@@ -21,6 +21,11 @@ from remediations.runner.requests import INPUT, RESERVED_INPUTS
 
 SIDECAR_SUFFIX = ".meta.yml"
 SUFFIXES = (".yml", ".yaml")
+MARKER_FILES = (
+    "marker_inspect.yml",
+    "marker_close.yml",
+    *(f"roles/marker/tasks/{entry}.yml" for entry in ("main", "done", "inspect", "close")),
+)
 TARGETS_GROUP = "targets"
 TEXT_TYPES = frozenset({"str", "path", "raw"})
 GIVEN_BY_RUNNER = "tidegate_"
@@ -52,6 +57,14 @@ def read_playbooks(folder: Path) -> dict[str, Playbook]:
         if undo is not None and undo not in playbooks:
             raise PlaybookError(sidecars[name], "undo", f"is {undo}, wanted one of {', '.join(playbooks)}")
     return playbooks
+
+
+def check_markers(folder: Path) -> None:
+    """Raise PlaybookError if a folder lacks what the engine itself needs to find out what became of a run."""
+    for name in MARKER_FILES:
+        if not (folder / name).is_file():
+            problem = "is not there: copy it from the playbooks that come with Tidegate, runs are recovered by it"
+            raise PlaybookError(folder / name, "", problem)
 
 
 def _playbook_file(root: Path, name: str, sidecar: Path) -> Path:

@@ -144,6 +144,17 @@ def valid_playbook(context: GateContext) -> GateResult:
     return _pass("valid_playbook", value=context.playbook.name)
 
 
+def accepted_playbook(context: GateContext) -> GateResult:
+    """Run a playbook only as an operator has accepted it."""
+    playbook = context.playbook
+    if playbook is None:
+        return _deny("accepted_playbook", "playbook_unknown", value=context.rule.playbook)
+    if playbook.digest != playbook.accepted_digest:
+        accepted = playbook.accepted_digest or "none"
+        return _deny("accepted_playbook", "playbook_not_accepted", value=playbook.digest, limit=accepted)
+    return _pass("accepted_playbook", value=playbook.digest)
+
+
 def valid_delegates(context: GateContext) -> GateResult:
     """Act through nothing but hosts of the inventory that no policy protects."""
     found = context.delegates
@@ -240,6 +251,7 @@ GATES: tuple[Gate, ...] = (
     valid_target,
     protected_hosts,
     valid_playbook,
+    accepted_playbook,
     valid_delegates,
     still_raised,
     target_lock,

@@ -28,6 +28,14 @@ class Rulebook(msgspec.Struct, frozen=True):
     policy_digest: str
     inventory_digest: str
 
+    def with_accepted(self, digests: Mapping[str, str]) -> "Rulebook":
+        """Give the rulebook in which playbooks may run under these digests alone."""
+        playbooks = {
+            name: msgspec.structs.replace(playbook, accepted_digest=digests.get(name, ""))
+            for name, playbook in self.playbooks.items()
+        }
+        return msgspec.structs.replace(self, playbooks=playbooks)
+
     @property
     def playbook_digests(self) -> dict[str, str]:
         """Give the digest of each playbook by name."""
@@ -35,7 +43,10 @@ class Rulebook(msgspec.Struct, frozen=True):
 
 
 def load_rulebook(policy_file: Path, inventory_file: Path, playbook_folder: Path) -> Rulebook:
-    """Read and check all three. Raises the DocumentError of the first thing that is wrong; nothing loads in part."""
+    """Read and check all three. Raises the DocumentError of the first thing that is wrong; nothing loads in part.
+
+    No playbook of it may run until `with_accepted` says under which digest.
+    """
     playbooks = read_playbooks(playbook_folder)
     inventory = read_inventory(inventory_file)
     policy = read_policy(policy_file)

@@ -98,7 +98,7 @@ class Playbook(msgspec.Struct, frozen=True):
     """One playbook of the catalogue.
 
     `path` is absolute; `digest` is the SHA-256 (hex) over everything a run of it may read from the playbook folder;
-    `inputs` are the inputs that its roles declare.
+    `inputs` are the inputs that its roles declare; `accepted_digest` is the one under which it may run, empty if none.
     """
 
     name: str
@@ -106,3 +106,4 @@ class Playbook(msgspec.Struct, frozen=True):
     digest: str
     sidecar: Sidecar
     inputs: dict[str, InputSpec] = {}
+    accepted_digest: str = ""

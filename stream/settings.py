@@ -23,6 +23,7 @@ ENVIRONMENT_PREFIX = "TIDEGATE_"
 OTHER_VARIABLES = ("TIDEGATE_CONFIG", "TIDEGATE_SUPERVISED", "TIDEGATE_TEST_")
 DEFAULT_FILE = Path("tidegate.yml")
 ENGINE_PATHS = ("policy", "playbooks", "inventory")
+OPTIONAL_PATHS = ("accepted", "collections", "vault_password_file", "private_key_file")
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +97,20 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     playbooks: str = "playbooks"
     """Folder of playbooks, relative to the settings file."""
     inventory: str = "inventory.yml"
-    """Ansible inventory file, relative to the settings file."""
+    """Ansible inventory, a file or a folder, relative to the settings file."""
+    inventory_programs: bool = False
+    """Whether programs and plugins of the inventory may be run to read it; without, they are refused."""
+    accepted: str = ""
+    """File of the digests under which playbooks may run, relative to the settings file; `tidegate playbooks accept`
+    writes it. Empty: the engine keeps one in its state folder and accepts playbooks that it has never seen before."""
+    collections: str = ""
+    """Folder of Ansible collections, relative to the settings file. Empty: `collections` in the folder of playbooks."""
+    environment: dict[str, str] = {}
+    """Environment variables that runs see, such as `SSH_AUTH_SOCK`; nothing else is inherited."""
+    vault_password_file: str = ""
+    """File with the password of Ansible's vault, which others may not read, relative to the settings file."""
+    private_key_file: str = ""
+    """Private key for ssh, which others may not read, relative to the settings file."""
     run_concurrency_maximum: Positive = 2
     """Playbook runs at a time in this engine; further ones wait."""
     health_port: Port = 9463
@@ -159,7 +173,9 @@ def _override(settings: Settings, name: str, text: str) -> Settings:
 
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     """The settings with relative paths joined to `folder`, and `~` written out."""
-    paths = {name: str(folder / Path(getattr(settings.engine, name)).expanduser()) for name in ENGINE_PATHS}
+    given = (name for name in OPTIONAL_PATHS if getattr(settings.engine, name))
+    names = (*ENGINE_PATHS, *given)
+    paths = {name: str(folder / Path(getattr(settings.engine, name)).expanduser()) for name in names}
     return msgspec.structs.replace(
         settings,
         engine=msgspec.structs.replace(settings.engine, **paths),

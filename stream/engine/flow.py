@@ -17,10 +17,12 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
+from remediations.acceptance import accept_new, read_accepted
+from remediations.catalogue import check_markers
 from remediations.errors import RemediationError
 from remediations.incidents import IncidentStatus
 from remediations.ledger import Ledger
-from remediations.loading import load_rulebook
+from remediations.loading import Rulebook, load_rulebook
 from remediations.runner import RunnerSettings
 from stream.audit.log import open_log
 from stream.engine.claims import decide_incidents
@@ -144,11 +146,12 @@ async def engine_at_work(
     settings: Settings, registry: CollectorRegistry, checkpoint: Checkpoint, runner: Runner | None
 ) -> AsyncIterator[EngineContext]:
     """Everything the engine needs, open and checked; closed in the opposite order."""
-    read_rules = partial(load_rulebook, *map(Path, rule_files(settings)))
-    rulebook = read_rules()
+    read_rules = partial(read_rulebook, settings)
+    check_markers(Path(settings.engine.playbooks))
     folder, ledger, topics = EngineFolder(Path(settings.state_folder) / "engine"), Ledger(), settings.topics
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(sole_engine(folder))
+        rulebook = read_rules()
         await ensure_topics(settings)
         log = await stack.enter_async_context(
             open_log(settings.kafka, topics.audit, writer=engine, head_file=folder.head, fold=ledger.apply)
@@ -178,6 +181,19 @@ async def engine_at_work(
         )
 
 
+def read_rulebook(settings: Settings) -> Rulebook:
+    """Read the rules, and under which digests playbooks may run."""
+    book = load_rulebook(*map(Path, rule_files(settings)))
+    if settings.engine.accepted:
+        return book.with_accepted(read_accepted(accepted_file(settings)))
+    return book.with_accepted(accept_new(accepted_file(settings), book.playbook_digests))
+
+
+def accepted_file(settings: Settings) -> Path:
+    """The file of accepted digests: the operators' own, else one that the engine keeps."""
+    return Path(settings.engine.accepted or EngineFolder(Path(settings.state_folder) / "engine").root / "accepted.yml")
+
+
 def rule_files(settings: Settings) -> tuple[str, str, str]:
     """Policy file, inventory file, playbook folder."""
     return settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
@@ -185,7 +201,15 @@ def rule_files(settings: Settings) -> tuple[str, str, str]:
 
 def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:
     """Where the runner finds playbooks and keeps its runs."""
-    return RunnerSettings(folder=str(folder.runs), playbooks=settings.engine.playbooks, home=str(Path.home()))
+    return RunnerSettings(
+        folder=str(folder.runs),
+        playbooks=settings.engine.playbooks,
+        home=str(Path.home()),
+        collections=settings.engine.collections,
+        environment=settings.engine.environment,
+        vault_password_file=settings.engine.vault_password_file,
+        private_key_file=settings.engine.private_key_file,
+    )
 
 
 @contextmanager

@@ -69,6 +69,7 @@ PLAYBOOK = Playbook(
         },
         verification=Verification(settle_seconds=2.0, deadline_seconds=60.0),
     ),
+    accepted_digest="d" * 64,
     inputs={
         "service_name": InputSpec(type="str", required=True),
         "marker_id": InputSpec(type="str", required=True),

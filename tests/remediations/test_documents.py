@@ -139,7 +139,7 @@ def test_a_policy_that_is_wrong_is_refused(tmp_path: Path, text: str, message: s
     [
         pytest.param(
             "inputs: {x: {from: constant, value: 1}, y: {from: nowhere}}",
-            "inputs.y.from: is 'nowhere', wanted one of incident, inventory, constant",
+            "inputs.y.from: is 'nowhere', wanted one of incident, inventory, constant, expression",
             id="an unknown source",
         ),
         pytest.param(

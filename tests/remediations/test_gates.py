@@ -56,6 +56,11 @@ def through(*hosts: str) -> Delegates:
     return Delegates(hosts=tuple(map(Target, hosts)))
 
 
+def accepted_as(digest: str) -> object:
+    """The playbook, accepted under this digest."""
+    return msgspec.structs.replace(PLAYBOOK, accepted_digest=digest)
+
+
 ONE_PROTECTED = Limits(protected_hosts=("lb-2",))
 
 CASES = {
@@ -115,6 +120,12 @@ CASES = {
         ("meant for the host's group", {"playbook": only_for("web")}, ""),
         ("meant for others", {"playbook": only_for("db")}, "host_not_targeted"),
         ("an input has no value", {"input_problem": "service_name: no variable"}, "input_invalid"),
+    ],
+    "accepted_playbook": [
+        ("as it was accepted", {}, ""),
+        ("changed since", {"playbook": accepted_as("e" * 64)}, "playbook_not_accepted"),
+        ("never accepted", {"playbook": accepted_as("")}, "playbook_not_accepted"),
+        ("unknown", {"playbook": None}, "playbook_unknown"),
     ],
     "valid_delegates": [
         ("none needed", {}, ""),

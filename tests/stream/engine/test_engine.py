@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from detectors.signals import HostState
+from remediations.acceptance import accept
+from remediations.loading import load_rulebook
 from remediations.records import (
     DecisionMade,
     EngineStarted,
@@ -19,6 +21,7 @@ from remediations.records import (
 from remediations.runner import PreparedRun, RunRefusedError
 from remediations.runs import RunRequest, RunResult, RunStatus
 from stream.audit.log import verify_log
+from stream.engine.flow import accepted_file, rule_files
 from stream.errors import StreamError
 from tests.engines import FakeRunner, Rules, fleet, raised, status, tag_of, until
 from tests.kafka import Kafka
@@ -265,7 +268,7 @@ async def test_changed_rules_hold_without_a_restart(kafka: Kafka, tmp_path: Path
 
 
 async def test_a_playbook_changed_after_the_decision_is_not_run(kafka: Kafka, tmp_path: Path) -> None:
-    """What is run is what was decided on: other bytes are a denial, until the changed rules are decided on anew."""
+    """What is run is what was decided on and accepted: other bytes are a denial, until somebody accepts them."""
     async with fleet(kafka, tmp_path) as one:
         runner = FakeRunner()
         async with one.engine(runner=runner):
@@ -273,10 +276,14 @@ async def test_a_playbook_changed_after_the_decision_is_not_run(kafka: Kafka, tm
             await until(one.tags, lambda tags: tags == ["engine.started"], 10)
             one.change_playbook()
             await one.fail()
+            await until(one.tags, lambda tags: tags.count("decision.made") == 2, 20)
+            changed = load_rulebook(*map(Path, rule_files(one.settings))).playbook_digests
+            accept(accepted_file(one.settings), changed)
             records = await one.wait_for("run.finished")
         decisions = [record for record in records if isinstance(record, DecisionMade)]
-        assert [decision.reason for decision in decisions] == ["playbook_changed", "all_gates_passed"]
-        assert decisions[0].playbook_digest != decisions[1].playbook_digest
+        reasons = ["playbook_changed", "playbook_not_accepted", "all_gates_passed"]
+        assert [decision.reason for decision in decisions] == reasons
+        assert decisions[0].playbook_digest != decisions[2].playbook_digest
         assert len(runner.played) == 1
 
 

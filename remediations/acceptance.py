@@ -1,0 +1,44 @@
+"""Accepted playbooks: the digests under which they may run. A changed one waits until an operator accepts it anew."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import yaml
+
+from remediations.documents import decode, read_yaml
+from remediations.errors import PlaybookError
+from remediations.policies import Name
+
+HEADING = "# Playbooks that may run, with the digest of their files. Written by `tidegate playbooks accept`.\n"
+
+type Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+def read_accepted(file: Path) -> dict[str, str]:
+    """Read the accepted digests by playbook; none if there is no such file. Raises PlaybookError."""
+    if not file.exists():
+        return {}
+    return decode(read_yaml(file, PlaybookError), dict[Name, Digest], file, PlaybookError)
+
+
+def accept(file: Path, digests: Mapping[str, str]) -> None:
+    """Write digests into the file, beside those that are there. Raises PlaybookError."""
+    text = HEADING + yaml.safe_dump(read_accepted(file) | dict(digests))
+    part = file.with_name(f"{file.name}.part")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    except OSError as cause:
+        raise PlaybookError(file, "", f"cannot be written: {cause.strerror}") from cause
+
+
+def accept_new(file: Path, digests: Mapping[str, str]) -> dict[str, str]:
+    """Accept the playbooks that were never seen before; give all accepted digests. Raises PlaybookError."""
+    known = read_accepted(file)
+    new = {name: digest for name, digest in digests.items() if name not in known}
+    if new:
+        accept(file, new)
+    return known | new
