@@ -9,10 +9,10 @@ effect. The end of the engine, however it came, ends the parent; its run process
 """
 
 import os
+import shutil
 import signal
 import socket
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +23,6 @@ from ansible_runner.utils import get_callback_dir
 from remediations.runner.errors import RunnerError
 from remediations.runner.process import keep
 from remediations.runner.wire import WARM_READY, read_orders
-from remediations.runner.workplace import scratch_environment
 
 PATH_BYTES_MAXIMUM = 65_536
 STREAMS = 3
@@ -33,21 +32,29 @@ def main() -> int:
     """Serve the engine at the other end of stdin, a socket, until it is gone."""
     with suppress(PermissionError):
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
-    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder, socket.socket(fileno=os.dup(0)) as control:
-        os.environ.update(scratch_environment(folder) | callback_environment())
-        try:
-            from remediations.runner.forked import ForkedPlaybook, warm_up  # noqa: PLC0415 - reads the environment
+    os.environ.update(callback_environment())
+    try:
+        with socket.socket(fileno=os.dup(0)) as control:
+            return warm_up_and_serve(control)
+    finally:
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
-            warm_up()
-        except RunnerError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        pexpect.spawn = ForkedPlaybook  # ansible-runner has no other way to say how its command is started
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away run processes that ended
-        with suppress(BrokenPipeError):
-            control.send(WARM_READY)
-            serve(control)
-        return 0
+
+def warm_up_and_serve(control: socket.socket) -> int:
+    """Import what runs use, then serve; 1 if a fork would not be safe."""
+    try:
+        from remediations.runner.forked import ForkedPlaybook, warm_up  # noqa: PLC0415 - reads the environment
+
+        warm_up()
+    except RunnerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    pexpect.spawn = ForkedPlaybook  # ansible-runner has no other way to say how its command is started
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away run processes that ended
+    with suppress(BrokenPipeError):
+        control.send(WARM_READY)
+        serve(control)
+    return 0
 
 
 def callback_environment() -> dict[str, str]:

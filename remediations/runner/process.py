@@ -29,7 +29,7 @@ from remediations.runner.play import play
 from remediations.runner.tree import adopt_orphans, end_descendants, name_process, process_name
 from remediations.runner.usage import excess, offer_for_memory
 from remediations.runner.wire import Line, Orders, Summary, encode_line, read_line, read_orders
-from remediations.runner.workplace import clear, new_scratch, record, scratch_environment
+from remediations.runner.workplace import clear, record, scratch_environment, scratch_of
 
 CANCELING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_SECONDS = 10.0
@@ -47,7 +47,7 @@ def keep(orders: Orders) -> int:
     with suppress(PermissionError):  # a process that leads its group already has a session of its own
         os.setsid()  # a Ctrl-C in the engine's terminal is the engine's to handle
     os.environ.clear()
-    os.environ.update(orders.environment | scratch_environment(new_scratch(orders)))
+    os.environ.update(orders.environment | scratch_environment(scratch_of(orders)))
     offer_for_memory()
     name_process(process_name(orders.action_id))
     adopt_orphans()

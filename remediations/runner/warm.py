@@ -4,6 +4,7 @@ A run that can not be had from it is started in a process of its own, as without
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import msgspec
 
 from remediations.runner.settings import RunnerSettings
 from remediations.runner.wire import WARM_READY, PreparedRun
-from remediations.runner.workplace import built_environment
+from remediations.runner.workplace import built_environment, new_scratch, scratch_environment
 
 END_SECONDS = 2.0
 ANSWER_BYTES = 32
@@ -74,6 +75,8 @@ class WarmParent:
     def __init__(self, settings: RunnerSettings) -> None:
         folder = Path(settings.folder)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        environment = built_environment(folder, settings)
+        self._scratch = new_scratch(environment["TMPDIR"])
         (folder / "ansible.cfg").touch(mode=0o600)  # without it Ansible would look for others
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
@@ -81,7 +84,7 @@ class WarmParent:
         with theirs, (folder / LOG).open("wb") as log:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
                 (sys.executable, "-I", "-m", "remediations.runner.parent"),
-                env=built_environment(folder, settings),
+                env=environment | scratch_environment(self._scratch),
                 cwd=folder,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -142,3 +145,4 @@ class WarmParent:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)  # if it could not do so itself

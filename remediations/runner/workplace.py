@@ -161,11 +161,16 @@ def temporary_folder(settings: RunnerSettings) -> str:
     raise RunRefusedError("folder for temporary files", ", ".join(TEMPORARY_FOLDERS), wanted)
 
 
-def new_scratch(orders: Orders) -> str:
-    """Make the folder for temporary files; the run process does so when it starts, and removes it when it ends."""
-    scratch = tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=orders.environment["TMPDIR"])
+def scratch_of(orders: Orders) -> str:
+    """Make a run's folder for temporary files; the run process does so when it starts, and `clear` removes it."""
+    scratch = new_scratch(orders.environment["TMPDIR"])
     write_bytes(Path(orders.folder, SCRATCH_NOTE), os.fsencode(scratch))
     return scratch
+
+
+def new_scratch(temporary: str) -> str:
+    """Make a private folder for temporary files."""
+    return tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=temporary)
 
 
 def scratch_environment(scratch: str) -> dict[str, str]:

@@ -110,13 +110,16 @@ def test_request_nobody_waits_for(stage: Stage) -> None:
     assert b"" == Path(prepared.cwd, "process.log").read_bytes()
 
 
-def test_parent_ends_with_its_engine(tmp_path: Path) -> None:
-    """When the engine's end of its socket is closed, for whatever reason, the parent ends and leaves no file."""
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_parent_ends_with_its_engine(tmp_path: Path, is_killed: bool) -> None:  # noqa: FBT001 - a parameter
+    """When the engine's end of its socket is closed, the parent ends; it leaves no file, even if it was killed."""
     stage = Stage(tmp_path)
     stage.settings = msgspec.structs.replace(stage.settings, environment={"TMPDIR": str(tmp_path)})
     before = set(tmp_path.iterdir())
     with runner.WarmParent(stage.settings) as parent:
         process = psutil.Process(wait_ready(parent).pid)
+        if is_killed:
+            process.kill()
     assert not process.is_running()
     assert {tmp_path / "runs"} == set(tmp_path.iterdir()) - before
 
