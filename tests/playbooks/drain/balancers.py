@@ -23,8 +23,8 @@ global
 defaults
   mode http
   timeout connect 2s
-  timeout client 30s
-  timeout server 30s
+  timeout client 90s
+  timeout server 90s
   timeout queue 5s
 frontend entry
   bind 127.0.0.1:{port}

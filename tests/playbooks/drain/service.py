@@ -12,7 +12,8 @@ from typing import Self
 import msgspec
 
 PAUSE_SECONDS = 0.01
-_NUMBERS = itertools.count()  # so that each slow request has a path of its own
+HELD_SECONDS_MAXIMUM = 60.0
+_NUMBERS = itertools.count()  # so that each held request has a path of its own
 
 
 class WebServer:
@@ -24,6 +25,8 @@ class WebServer:
         """Path of each request that came; health checks are not counted."""
         self.sick = threading.Event()
         """While set, the health check gets 503."""
+        self.release = threading.Event()
+        """When set, held requests are answered."""
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -47,8 +50,8 @@ def _handler(owner: WebServer) -> type[http.server.BaseHTTPRequestHandler]:
             health = self.path == "/health"
             if not health:
                 owner.arrivals.append(self.path)
-            if self.path.startswith("/slow/"):
-                time.sleep(float(self.path.split("/")[2]))
+            if self.path.startswith("/held/"):
+                owner.release.wait(HELD_SECONDS_MAXIMUM)
             body = owner.name.encode()
             with suppress(ConnectionError):  # who asked is gone
                 self.send_response(503 if health and owner.sick.is_set() else 200)
@@ -69,7 +72,7 @@ class Answer(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-def get(port: int, path: str = "/", seconds: float = 30.0) -> Answer:
+def get(port: int, path: str = "/", seconds: float = HELD_SECONDS_MAXIMUM) -> Answer:
     """Ask once, over a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
@@ -107,6 +110,12 @@ class Client:
         """Why requests got no good answer."""
         return [answer.problem for answer in self.answers if answer.problem]
 
+    def waits_for(self, *servers: str) -> None:
+        """Wait until the answers come from exactly these servers."""
+        limit = time.monotonic() + HELD_SECONDS_MAXIMUM / 2
+        while not self.hears(*servers):
+            assert time.monotonic() < limit, f"answers do not come from {servers} alone"
+
     def hears(self, *servers: str) -> bool:
         """Whether the next answers come from exactly these servers; waits until some dozens have come."""
         first = len(self.answers)
@@ -120,25 +129,23 @@ class Client:
             time.sleep(PAUSE_SECONDS)
 
 
-class SlowRequest:
-    """One request that runs for some seconds on the server of this name; it has come there when this is made."""
+class HeldRequest:
+    """One request that runs on the server of this name until that is told to release it; when this is made, it runs."""
 
-    def __init__(self, port: int, servers: dict[str, WebServer], on: str, seconds: float) -> None:
+    def __init__(self, port: int, servers: dict[str, WebServer], on: str) -> None:
         self._port = port
         self._answers: dict[str, Answer] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._path = ""
+        for server in servers.values():
+            server.release.set()
+        servers[on].release.clear()
         while self._path not in servers[on].arrivals:  # those that came to others are left alone
-            self._path = f"/slow/{seconds}/{next(_NUMBERS)}"
+            self._path = f"/held/{next(_NUMBERS)}"
             self._threads[self._path] = threading.Thread(target=self._ask, args=(self._path,))
             self._threads[self._path].start()
             while not any(self._path in server.arrivals for server in servers.values()):
                 time.sleep(PAUSE_SECONDS)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it was answered."""
-        return not self._threads[self._path].is_alive()
 
     def answer(self) -> Answer:
         """What it got in the end."""

@@ -1,6 +1,9 @@
 """Runs of the drain playbooks on web-1, through the balancer's host lb-1."""
 
 import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -23,7 +26,7 @@ class DrainStage(Stage):
     def reset(self, server: str, variables: dict[str, object]) -> None:
         """Begin a test: nothing is noted on the target; the balancer knows it by this name."""
         shutil.rmtree(self.markers, ignore_errors=True)
-        self.variables = {"drain_backend": "shop", "drain_wait_seconds": 10, **variables}
+        self.variables = {"drain_backend": "shop", "drain_wait_seconds": 40, **variables}
         self.inputs = {"drain_server": server, "drain_balancer_host": "lb-1"}
         self.balancer = LOCAL
 
@@ -37,6 +40,12 @@ class DrainStage(Stage):
         """Run drain or undrain as a new action, with variables of the host."""
         return self.play(self.ask(playbook, **variables))
 
+    @contextmanager
+    def running(self, playbook: str) -> Iterator["Future[Played]"]:
+        """A run that goes on meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(self.run, playbook)
+
     def notes(self) -> list[str]:
         """What the target notes as drained by us."""
-        return sorted(path.name for path in (self.markers / "drained").glob("*"))
+        return sorted(path.name for path in self.markers.glob("drained@*"))

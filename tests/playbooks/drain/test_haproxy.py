@@ -1,5 +1,6 @@
 """drain and undrain on a real HAProxy: nothing is lost, nothing is taken over, what fails is undone."""
 
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -7,11 +8,12 @@ import pytest
 
 from remediations.runs import RunStatus
 from tests.playbooks.drain.balancers import HAProxy, haproxy
-from tests.playbooks.drain.service import Client, SlowRequest, WebServer
+from tests.playbooks.drain.service import Client, HeldRequest, WebServer
 from tests.playbooks.drain.stage import DrainStage
+from tests.playbooks.library import library
 
 SUCCESSFUL, FAILED = RunStatus.SUCCESSFUL, RunStatus.FAILED
-NOTE = "haproxy@shop@web-1"
+NOTE = "drained@haproxy@shop@web-1"
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +45,21 @@ def test_no_request_is_lost(stage: DrainStage, balancer: HAProxy, servers: dict[
     """A drain ends after the last running request and loses none; again it changes nothing; undrain puts it back."""
     with Client(balancer.port) as client:
         assert client.hears("web-1", "web-2")
-        slow = SlowRequest(balancer.port, servers, "web-1", 5.0)
-        drained = stage.run("drain")
-        assert slow.has_ended
-        arrived = len(servers["web-1"].arrivals)
+        held = HeldRequest(balancer.port, servers, "web-1")
+        with stage.running("drain") as run:
+            client.waits_for("web-2")
+            arrived = len(servers["web-1"].arrivals)
+            time.sleep(3)  # it waits for the request however long that takes
+            assert not run.done()
+            servers["web-1"].release.set()
+            drained = run.result()
         again = stage.run("drain")
         assert client.hears("web-2")
         assert len(servers["web-1"].arrivals) == arrived
         assert (balancer.states(), stage.notes()) == ({"web-1": "DRAIN", "web-2": "UP"}, [NOTE])
         undrained = stage.run("undrain")
         assert client.hears("web-1", "web-2")
-    assert (slow.answer().server, client.lost) == ("web-1", [])
+    assert (held.answer().server, client.lost) == ("web-1", [])
     results = [(played.result.status, played.result.result) for played in (drained, again, undrained)]
     own = {"server": "web-1", "others": 1}
     assert results == [
@@ -67,17 +73,18 @@ def test_no_request_is_lost(stage: DrainStage, balancer: HAProxy, servers: dict[
 @pytest.mark.parametrize("health", ["up", "down"])
 def test_over_the_limit(health: str, stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
     """Requests that go on for too long end the drain as failed, and undone; also on a server that is down meanwhile."""
-    slow = SlowRequest(balancer.port, servers, "web-1", 6.0)
+    held = HeldRequest(balancer.port, servers, "web-1")
     if health == "down":
         servers["web-1"].sick.set()
         balancer.wait("web-1", "DOWN")
     played = stage.run("drain", drain_wait_seconds=1)
+    servers["web-1"].release.set()
     reason = "shop/web-1 after 1 s: 1 request(s) still run, its state is drain. It was put back as it was."
     assert (played.result.status, played.result.reason.endswith(reason)) == (FAILED, True), played.result.reason
     servers["web-1"].sick.clear()
     balancer.wait("web-1", "UP")
     assert stage.notes() == []
-    assert slow.answer().server == "web-1"
+    assert held.answer().server == "web-1"
 
 
 FEW: dict[str, tuple[str, int, str]] = {
@@ -153,9 +160,7 @@ def test_balancer_can_not_be_reached(stage: DrainStage, balancer: HAProxy, close
 
 WRONG: dict[str, tuple[dict[str, object], str]] = {
     "another balancer": ({"drain_balancer": "../../../marker/tasks"}, "value of drain_balancer must be one of"),
-    "no such socket": ({"drain_haproxy_socket": "/nonexistent/socket"}, "can not be asked at /nonexistent/socket"),
     "no such backend": ({"drain_backend": "nothing"}, "HAProxy tells nothing of backend nothing: Can't find backend."),
-    "not in the backend": ({"drain_backend": "empty"}, "has no server web-1; it has web-9"),
     "no backend": ({}, "drain_backend and drain_server do not name a server of HAProxy: '/web-1'."),
     "a second command": ({"drain_backend": "shop;disable server shop/web-2;"}, "do not name a server of HAProxy"),
 }
@@ -170,3 +175,22 @@ def test_wrong_inputs(case: str, stage: DrainStage, balancer: HAProxy) -> None:
     result = stage.run("drain", **variables).result
     assert (result.status, reason in result.reason) == (FAILED, True), result.reason
     assert (balancer.states(), stage.notes()) == ({"web-1": "UP", "web-2": "UP"}, [])
+
+
+LOOKS: dict[str, tuple[str, str, str, str]] = {
+    "no such socket": ("{folder}/nothing", "shop", "web-1", "can not be asked at {folder}/nothing: [Errno 2]"),
+    "not a socket": ("{folder}/haproxy.cfg", "shop", "web-1", "can not be asked at {folder}/haproxy.cfg: [Errno 111]"),
+    "no such backend": ("{folder}/admin.sock", "nothing", "web-1", "tells nothing of backend nothing: Can't find"),
+    "not in the backend": ("{folder}/admin.sock", "empty", "web-1", "has no server web-1; it has web-9"),
+}
+
+
+@pytest.mark.parametrize("case", LOOKS)
+def test_module_says_what_is_missing(case: str, balancer: HAProxy) -> None:
+    """The module that looks at HAProxy names what it could not find."""
+    module = library("drain", "haproxy_server")
+    folder = balancer.socket.parent
+    path, backend, server, problem = LOOKS[case]
+    with pytest.raises(module.UnreadableError) as caught:
+        module.look(path.format(folder=folder), backend, server)
+    assert problem.format(folder=folder) in str(caught.value)
