@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Most tests wait for something: three files at a time keep two cores busy.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test targets fleet quick check format docs lock setup benchmarks clean
@@ -26,7 +28,7 @@ demo: $(READY) ## A small live fleet, a real fault, a real repair: watch it happ
 	$(BIN)/tidegate demo
 
 test: check targets ## All checks and all tests, on a real Kafka and a real ansible-playbook.
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 targets: $(READY) ## What tests on real targets need: packages, collections, a disk (as root on Debian; done by test).
 	$(BIN)/python -m deploy.testfleet prepare
@@ -36,7 +38,7 @@ fleet: targets ## Three real systemd hosts to try playbooks on, until Ctrl-C.
 	$(BIN)/python -m deploy.testfleet up web-1 web-2 web-3
 
 quick: $(READY) ## The tests that take no minutes.
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(READY) ## Style, types, import directions, playbooks.
 	$(BIN)/ruff format --check --quiet .
