@@ -119,7 +119,8 @@ class Cluster:
         """Let a pod end if every disruption budget over it allows that."""
         with self.lock:
             pod = self.get("Pod", namespace, name)
-            for budget in self._all("PodDisruptionBudget", namespace):
+            goes = "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] == "Pending"
+            for budget in () if goes else self._all("PodDisruptionBudget", namespace):
                 wanted, healthy = self._budget(budget)
                 if matches(budget["spec"]["selector"], pod) and healthy < wanted + is_ready(pod):
                     said = f"The disruption budget {budget['metadata']['name']} needs {wanted} healthy pods"

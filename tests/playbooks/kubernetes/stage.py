@@ -78,3 +78,25 @@ class KubernetesStage(Stage):
     def pods_on(self, node: str) -> set[str]:
         """Names of the pods on a node, whatever state they are in."""
         return {pod["metadata"]["name"] for pod in self.cluster.select("Pod", None, fields=f"spec.nodeName={node}")}
+
+    def is_cordoned(self, node: str) -> bool:
+        """Whether no new pods come to a node."""
+        return bool(self.cluster.get("Node", None, node)["spec"].get("unschedulable"))
+
+    def protect(self, name: str, **rule: int) -> None:
+        """Add a disruption budget for the pods of a deployment: minAvailable or maxUnavailable."""
+        spec = {"selector": {"matchLabels": {"app": name}}} | rule
+        self.cluster.add("PodDisruptionBudget", name, NAMESPACE, spec=spec)
+
+    def add_daemon_pod(self, node: str) -> None:
+        """Add a pod of a DaemonSet to a node."""
+        owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "agent", "controller": True}
+        spec = {"nodeName": node, "containers": [{"name": "agent", "image": "agent:1"}]}
+        self.cluster.add(
+            "Pod",
+            f"agent-{node}",
+            NAMESPACE,
+            metadata={"ownerReferences": [owner]},
+            spec=spec,
+            status={"phase": "Running"},
+        )

@@ -12,7 +12,7 @@ MANAGER = {
 
 
 def test_scale(stage: KubernetesStage) -> None:
-    """Up by two: four pods are ready, and the two from before are among them. The same again is refused by the guard."""
+    """Up by two: four pods are ready, those from before are among them. The same again is refused by the guard."""
     before = stage.pods()
     played = stage.run("scale", **MANAGER, scale_by=2, scale_expected=2)
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
