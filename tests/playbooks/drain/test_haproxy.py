@@ -188,7 +188,7 @@ LOOKS: dict[str, tuple[str, str, str, str]] = {
 @pytest.mark.parametrize("case", LOOKS)
 def test_module_says_what_is_missing(case: str, balancer: HAProxy) -> None:
     """The module that looks at HAProxy names what it could not find."""
-    module = library("drain", "haproxy_server")
+    module = library("drain", "haproxy_server_info")
     folder = balancer.socket.parent
     path, backend, server, problem = LOOKS[case]
     with pytest.raises(module.UnreadableError) as caught:

@@ -181,7 +181,7 @@ def test_hostile_names(case: str, stage: DrainStage, balancer: Nginx) -> None:
 
 def test_module_says_what_is_missing(balancer: Nginx) -> None:
     """Without a running nginx behind the file of its process id the module says so."""
-    module = library("drain", "nginx_workers")
+    module = library("drain", "nginx_workers_info")
     file = balancer.folder / "other.pid"
     with pytest.raises(module.NoMasterError, match="can not be read"):
         module.look(file)
@@ -192,7 +192,7 @@ def test_module_says_what_is_missing(balancer: Nginx) -> None:
 
 def test_reload_that_does_not_take(balancer: Nginx) -> None:
     """Workers that go on as before a reload are no success, and neither are old ones that still have requests."""
-    module = library("drain", "nginx_workers")
+    module = library("drain", "nginx_workers_info")
     workers, _ending = module.look(balancer.folder / "nginx.pid")
     assert "the reload did not take" in module.complaint("replaced", set(workers), workers, [])
     assert module.complaint("replaced", {1, 2}, workers, [1]) == ""

@@ -10,7 +10,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
-module: nginx_workers
+module: nginx_workers_info
 short_description: Look at the worker processes of one nginx
 description:
   - After a reload the old workers take no new connection and end when their last request has ended. That is all that
@@ -40,7 +40,7 @@ ending: {description: Ids of the workers that finish their last requests., type:
 
 EXAMPLES = """
 - name: Wait until the workers from before the reload have ended
-  nginx_workers:
+  nginx_workers_info:
     pid_file: /run/nginx.pid
     replaced: [1234, 1235]
     until: ended

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
-module: haproxy_server
+module: haproxy_server_info
 short_description: Look at one server of a HAProxy backend
 description:
   - Reads C(show servers state) and C(show stat); both, because a server that is down and drained is only C(DOWN) in the
@@ -44,7 +44,7 @@ requests_new: {description: Requests that came to the server while this task wai
 
 EXAMPLES = """
 - name: Wait until nothing runs on it any more
-  haproxy_server:
+  haproxy_server_info:
     socket: /run/haproxy/admin.sock
     backend: shop
     server: web-1
