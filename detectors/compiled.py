@@ -10,9 +10,10 @@ import zlib
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import numba
+from numba.extending import intrinsic
 
 type _Function = Callable[..., Any]
 
@@ -45,6 +46,28 @@ def call[F: _Function](function: F) -> F:
 def entry[F: _Function](function: F) -> F:
     """Compile a function that Python calls; the machine code is kept beside the source, or in the user's cache."""
     return cast("F", numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+class _Borrow(Protocol):
+    def __call__[A](self, array: A) -> A: ...
+
+
+@intrinsic
+def _borrowed(_: Any, array: Any) -> Any:  # noqa: ANN401 types of numba
+    """Leave out the owner."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 as above
+        whole = context.make_array(signature.args[0])(context, builder, arguments[0])
+        whole.meminfo = whole.meminfo.type(None)
+        return whole._getvalue()  # noqa: SLF001 the only way numba has
+
+    return array(array), generate
+
+
+borrowed: Final = cast("_Borrow", _borrowed)
+"""In kernels: the same array without an owner. Slices of an array count its owners, locked for all processors, which
+costs more than the arithmetic on a row; an entry's arguments have an owner for as long as it runs.
+"""
 
 
 def warm() -> None:

@@ -17,14 +17,23 @@ LONG_ROWS: Final = 2000.0
 LONG_SECONDS: Final = 604_800.0
 PEAK_LEAST: Final = 0.7  # lower scores are no peaks
 
+RECENT_ROW: Final = math.exp2(-1.0 / HALF_ROWS)  # what one row leaves of a peak
+LONG_ROW: Final = math.exp2(-1.0 / LONG_ROWS)
+
 NONE, RAISED, RENEWED, CLEARED = 0.0, 1.0, 2.0, 3.0
+
+
+@part
+def halved(halves: float, usual: float, known: float) -> float:
+    """What is left after so many half lives; `known` is what is left after the usual number."""
+    return known if halves == usual else math.exp2(-halves)
 
 
 @part
 def fade(floats: Floats, weight: float, gap: float) -> None:
     """Let the peaks fade by one row that came `gap` seconds after the last."""
-    floats[RECENT] *= math.exp2(-max(weight / HALF_ROWS, gap / HALF_SECONDS))
-    slow = math.exp2(-max(weight / LONG_ROWS, gap / LONG_SECONDS))
+    floats[RECENT] *= halved(max(weight / HALF_ROWS, gap / HALF_SECONDS), 1.0 / HALF_ROWS, RECENT_ROW)
+    slow = halved(max(weight / LONG_ROWS, gap / LONG_SECONDS), 1.0 / LONG_ROWS, LONG_ROW)
     for i in range(PEAKS, ALARM_SIZE):
         floats[i] *= slow
 

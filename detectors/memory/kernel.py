@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from detectors.compiled import SOURCES, entry, part
-from detectors.memory.alarm import turn
+from detectors.compiled import SOURCES, borrowed, entry, part
+from detectors.memory.alarm import NONE, turn
 from detectors.memory.combination import mean, power_mean
 from detectors.memory.layout import (
     ALARM_SIZE,
@@ -20,17 +20,18 @@ from detectors.memory.layout import (
     SEEN,
     TAIL_SIZE,
     TIME,
-    TURN,
     VOTE,
     Flags,
     Floats,
     Rows,
     Shape,
+    Turns,
     Words,
+    shape_of,
 )
 from detectors.memory.remembered import nearest, place, remember, shuffled, thinned
 from detectors.memory.tail import QUIET, calibrate, probability
-from detectors.memory.views import MEAN_TERMS, VALUE_TERM, follow, look, relative, row_weight
+from detectors.memory.views import VALUE_TERM, follow, look, relative, row_weight
 
 SETTLE: Final = 12.0  # rows before the first is remembered: the means settle
 WARM: Final = 20.0  # rows before distances are calibrated: the memories fill
@@ -41,7 +42,7 @@ def judge(floats: Floats, shape: Shape, told: Floats, v: int, cal: float) -> int
     """Score view v, changing no state: fills in its vote and what is nearest, and returns where its number belongs."""
     tail, memory = ALARM_SIZE + v * TAIL_SIZE, shape.memories + v * shape.values
     y, count = told[v, SEEN], int(floats[tail + REMEMBERED])
-    at = place(floats, memory, count, y)
+    at = place(floats, shape, v, count, y)
     told[v, VOTE], told[v, NEAREST] = 0.0, y
     if cal >= 0.0:
         told[v, NEAREST] = nearest(floats, memory, count, y, at)
@@ -54,14 +55,21 @@ def judge(floats: Floats, shape: Shape, told: Floats, v: int, cal: float) -> int
 @part
 def learn(floats: Floats, shape: Shape, told: Floats, v: int, at: int, rows: float, weight: float) -> None:
     """Learn view v: its calibration, and its number if that surprised or belongs to the sample of the past."""
-    tail, memory, cal = ALARM_SIZE + v * TAIL_SIZE, shape.memories + v * shape.values, rows - SETTLE - WARM
+    tail, cal = ALARM_SIZE + v * TAIL_SIZE, rows - SETTLE - WARM
     bits = shuffled(shape.seed, int(rows) * len(shape.plus) + v)
     y, keep = told[v, SEEN], True
     if cal >= 0.0:
         keep = calibrate(floats, tail, abs(float(y) - float(told[v, NEAREST])), weight, cal)
     if keep or thinned(bits, weight / shape.thin, rows - SETTLE + 1.0):
         count = int(floats[tail + REMEMBERED])
-        floats[tail + REMEMBERED] = remember(floats, shape, memory, count, y, at, bits)
+        floats[tail + REMEMBERED] = remember(floats, shape, v, count, y, at, bits)
+
+
+@part
+def silence(told: Floats) -> None:
+    """Nothing is told of the views."""
+    for v in range(len(told)):
+        told[v, VOTE] = told[v, SEEN] = told[v, NEAREST] = 0.0
 
 
 @part
@@ -86,44 +94,52 @@ def step(
             if learns:
                 learn(floats, shape, told, v, at, rows, weight)
         score, ranking = power_mean(told), mean(told)
+    else:
+        silence(told)
     if learns:
         follow(words, floats, shape, time, value, terms)
     words[TIME], words[LAST] = max(time, words[TIME]) if rows > 0.0 else time, terms[VALUE_TERM]
     return score, ranking, turn(floats, score, weight, gap)
 
 
-type _Apply = Callable[[Words, Floats, Shape, Rows, Words, Words, Flags, Words, Floats], None]
+type _Apply = Callable[[Words, Rows, Rows, Words, Words, Flags, Words, Turns, Floats, Words], None]
 
 
 def _compiled(sources: int) -> _Apply:
     @entry
     def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out, in the order of `_Apply`
         words: Words,
-        floats: Floats,
-        shape: Shape,
+        plan: Rows,
         rows: Rows,
         times: Words,
         values: Words,
         learns: Flags,
         results: Words,
+        turns: Turns,
         told: Floats,
+        terms: Words,
     ) -> None:
         _ = sources  # part of the key of numba's cache
-        terms = np.empty(MEAN_TERMS + len(shape.windows))
+        shape, words, told = shape_of(borrowed(plan)), borrowed(words), borrowed(told)
+        terms, floats = borrowed(terms), words.view(np.float32)
         for i in range(len(rows)):
+            score, ranking, turned, row = 0.0, 0.0, NONE, rows[i]
             if math.isfinite(values[i]) and math.isfinite(times[i]):
-                row = rows[i]
-                outcome = step(
+                if not 0 <= row < len(words):
+                    raise IndexError("a row that the table does not have")
+                score, ranking, turned = step(
                     words[row], floats[row, shape.skip :], shape, times[i], values[i], learns[i], terms, told[i]
                 )
-                results[i, SCORE], results[i, RANKING], results[i, TURN] = outcome
+            else:
+                silence(told[i])
+            results[SCORE, i], results[RANKING, i], turns[i] = score, ranking, np.int8(turned)
 
     return apply
 
 
 apply: Final = _compiled(SOURCES)
-"""Samples in order, each of a row of state; `words` and `floats` are the same memory as 64- and 32-bit numbers.
+"""Samples in order, each of a row of state; `terms` is room to work in.
 
-Fills in `results` (samples by RESULT_SIZE) and `told` (samples by views by TOLD_SIZE), which come as zeros. A value or
-time that is not finite changes nothing and scores 0.
+Fills in `results` (RESULT_SIZE by samples), `turns` and `told` (samples by views by TOLD_SIZE). A value or time that is
+not finite changes nothing and scores 0.
 """

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from detectors.memory.layout import ALARM_SIZE, MEANS_START, TAIL_SIZE, Shape
+from detectors.memory.layout import ALARM_SIZE, BLOCK, MEANS_START, TAIL_SIZE, Shape
 from detectors.memory.views import MEANS, TERMS, VIEWS
 
 
@@ -16,7 +16,7 @@ class Profile(msgspec.Struct, frozen=True):
     Parameters:
         name: What settings call it.
         views: Names of rows of `views.VIEWS`; "value" must be among them, it is what evidence is told by.
-        values: How many numbers each view remembers.
+        values: How many numbers each view remembers. A multiple of 16 is searched by blocks of as many.
         candidates: Of how many random ones the most dispensable is forgotten. 1: the memory follows the last weeks.
             More: it covers the range of all it ever saw, which a small memory needs.
         thin: Of the rows that surprise nobody, one in so many is remembered.
@@ -27,7 +27,7 @@ class Profile(msgspec.Struct, frozen=True):
     views: tuple[str, ...]
     values: int
     candidates: int
-    thin: float
+    thin: int
     slots: int = 0
 
     def means(self) -> tuple[str, ...]:
@@ -38,17 +38,21 @@ class Profile(msgspec.Struct, frozen=True):
     def shape(self, seed: int = 0) -> Shape:
         """For the kernels."""
         terms = [*TERMS[: -len(MEANS)], *self.means()]
-        memories = ALARM_SIZE + len(self.views) * TAIL_SIZE
+        firsts = ALARM_SIZE + len(self.views) * TAIL_SIZE
+        blocks = self.values // BLOCK if self.values % BLOCK == 0 else 0
+        memories = firsts + len(self.views) * blocks
         return Shape(
             seed=seed,
             plus=np.array([terms.index(VIEWS[name].plus) for name in self.views]),
             minus=np.array([terms.index(VIEWS[name].minus) for name in self.views]),
-            windows=np.array([MEANS[name] for name in self.means()]),
+            windows=np.array([MEANS[name] for name in self.means()], np.int64),
             values=self.values,
             candidates=self.candidates,
             thin=self.thin,
             slots=self.slots,
+            blocks=blocks,
             skip=2 * (MEANS_START + len(self.means())),
+            firsts=firsts,
             memories=memories,
             week=memories + len(self.views) * self.values,
         )
@@ -64,6 +68,6 @@ class Profile(msgspec.Struct, frozen=True):
         return zlib.crc32(repr(layout).encode())
 
 
-FULL: Final = Profile("full", tuple(VIEWS), values=384, candidates=1, thin=15.0, slots=336)
-LEAN: Final = Profile("lean", ("value", "12 off 48", "swing"), values=30, candidates=16, thin=50.0)
+FULL: Final = Profile("full", tuple(VIEWS), values=384, candidates=1, thin=15, slots=336)
+LEAN: Final = Profile("lean", ("value", "12 off 48", "swing"), values=30, candidates=16, thin=50)
 PROFILES: Final = {profile.name: profile for profile in (FULL, LEAN)}

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from detectors.compiled import part
-from detectors.memory.layout import Floats, Shape
+from detectors.memory.layout import BLOCK, Floats, Shape
 
 EARLY: Final = 50.0  # rows, nearly all of which are remembered
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -31,16 +31,25 @@ def shuffled(seed: int, count: int) -> np.uint64:
 
 
 @part
-def place(floats: Floats, start: int, count: int, y: np.float32) -> int:
-    """Where y belongs among the `count` sorted values from `start` on: the first place whose value is not less."""
-    low, high = start, start + count
-    while low < high:
-        middle = (low + high) >> 1
-        if floats[middle] < y:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def below(floats: Floats, start: int, count: int, y: np.float32) -> int:
+    """How many of `count` values are less than y; no branch depends on the values, so the processor need not guess."""
+    found, some = np.uint32(0), floats[start : start + count]
+    for j in range(len(some)):
+        found += np.uint32(some[j] < y)
+    return int(found)
+
+
+@part
+def place(floats: Floats, shape: Shape, v: int, count: int, y: np.float32) -> int:
+    """Where y belongs in the sorted memory of view v: the first place whose value is not less."""
+    start = shape.memories + v * shape.values
+    if shape.blocks == 0:
+        return start + below(floats, start, count, y)
+    block = below(floats, shape.firsts + v * shape.blocks, shape.blocks, y)
+    if block == 0:
+        return start
+    start += (block - 1) * BLOCK
+    return start + below(floats, start, BLOCK, y)
 
 
 @part
@@ -79,20 +88,20 @@ def spared(floats: Floats, shape: Shape, start: int, count: int, bits: np.uint64
 
 
 @part
-def remember(floats: Floats, shape: Shape, start: int, count: int, y: np.float32, at: int, bits: np.uint64) -> int:
+def remember(floats: Floats, shape: Shape, v: int, count: int, y: np.float32, at: int, bits: np.uint64) -> int:
     """Put y at its place; a full memory forgets another value for it. Returns how many are remembered now."""
-    if count < shape.values:
-        for j in range(start + count, at, -1):
-            floats[j] = floats[j - 1]
-        floats[at] = y
-        return count + 1
-    forgotten = spared(floats, shape, start, count, bits)
-    if forgotten < at:
-        for j in range(forgotten, at - 1):
-            floats[j] = floats[j + 1]
-        floats[at - 1] = y
+    start = shape.memories + v * shape.values
+    gone = spared(floats, shape, start, count, bits) if count == shape.values else start + count
+    if gone < at:
+        at -= 1
+        some = floats[gone : at + 1]
+        for j in range(len(some) - 1):
+            some[j] = some[j + 1]
     else:
-        for j in range(forgotten, at, -1):
-            floats[j] = floats[j - 1]
-        floats[at] = y
-    return count
+        some = floats[at : gone + 1]
+        for j in range(len(some) - 1, 0, -1):
+            some[j] = some[j - 1]
+    floats[at] = y
+    for block in range((min(gone, at) - start) // BLOCK, min((max(gone, at) - start) // BLOCK + 1, shape.blocks)):
+        floats[shape.firsts + v * shape.blocks + block] = floats[start + block * BLOCK]
+    return min(count + 1, shape.values)

@@ -13,6 +13,7 @@ from detectors.memory import alarm, kernel, tail
 from detectors.memory.evidence import SampleEvidence, ViewEvidence
 from detectors.memory.layout import (
     ALARM_SIZE,
+    EMPTY,
     FIRST,
     RANKING,
     REMEMBERED,
@@ -21,16 +22,17 @@ from detectors.memory.layout import (
     SCORE,
     TAIL_SIZE,
     TOLD_SIZE,
-    TURN,
     Flags,
     Floats,
     Rows,
     Words,
+    plan_of,
 )
 from detectors.memory.profiles import FULL, LEAN, Profile
+from detectors.memory.views import TERMS
 
 HEADER: Final = struct.Struct("<4sI")
-MAGIC: Final = b"tgm1"
+MAGIC: Final = b"tgm2"
 MATURE_ROWS: Final = int(kernel.SETTLE + kernel.WARM) + tail.QUIET
 BAND: Final = (0.05, 0.95)  # quantiles of what is remembered
 
@@ -83,46 +85,55 @@ class SeriesTable:
         (0.0, True)
     """
 
-    __slots__ = ("_floats", "_shape", "profile", "seed", "words")
+    __slots__ = ("_always", "_plan", "_room", "_shape", "_terms", "profile", "seed", "words")
 
     def __init__(self, profile: Profile = FULL, rows: int = 0, *, seed: int = 0) -> None:
         self.profile = profile
         self.seed = seed
         self._shape = profile.shape(seed)
-        self._bind(np.zeros((0, profile.words())))
+        self._plan = plan_of(self._shape)
+        self._always: Flags = np.ones(0, np.bool_)
+        self._terms = np.empty(len(TERMS))
+        self._room = self.words = np.zeros((0, profile.words()))
         self.grow(rows)
 
-    def _bind(self, words: Words) -> None:
-        self.words = words
-        self._floats: Floats = words.view(np.float32)
-
     def grow(self, rows: int) -> None:
-        """Add empty rows until there are so many."""
-        fresh = np.zeros((max(rows - len(self.words), 0), self.profile.words()))
-        first = len(self.words)
-        self._bind(np.concatenate([self.words, fresh]))
-        for row in range(first, len(self.words)):
-            self.reset(row)
+        """Add empty rows until there are so many; room is doubled, so that growing one by one costs no more."""
+        have = len(self.words)
+        if rows > len(self._room):
+            room = np.zeros((max(rows, 2 * len(self._room)), self.profile.words()))
+            room[:have] = self.words
+            self._room = room
+        if rows > have:
+            self.words = self._room[:rows]
+            self._empty(slice(have, rows))
 
     def reset(self, row: int) -> None:
         """Make a row young again: as if it had never seen a sample."""
-        self.words[row] = 0.0
-        week = self._shape.skip + self._shape.week
-        self._floats[row, week : week + self._shape.slots] = np.nan
+        self._empty(slice(row, row + 1))
+
+    def _empty(self, rows: slice) -> None:
+        self.words[rows] = 0.0
+        floats, shape = self.words[rows].view(np.float32), self._shape
+        floats[:, shape.skip + shape.firsts : shape.skip + shape.week] = EMPTY
+        floats[:, shape.skip + shape.week : shape.skip + shape.week + shape.slots] = np.nan
 
     def apply(self, rows: Rows, times: Words, values: Words, learns: Flags | None = None) -> Readings:
         """Score, then learn, samples in order: for each its row, its time in epoch seconds and its value.
 
         Samples that are not to be learned (`learns` false) are scored and turn alarms, and leave all that was learned
-        as it is. Values and times that are not finite change nothing.
+        as it is. Values and times that are not finite change nothing. IndexError if a row is none of the table's; the
+        samples before it are learned.
         """
         count = len(rows)
-        results = np.zeros((count, RESULT_SIZE))
-        told = np.zeros((count, len(self.profile.views), TOLD_SIZE), np.float32)
-        learns = np.ones(count, np.bool_) if learns is None else learns
-        kernel.apply(self.words, self._floats, self._shape, rows, times, values, learns, results, told)
-        turns = results[:, TURN].astype(np.int8)
-        return Readings(results[:, SCORE], results[:, RANKING], turns, told)
+        results, turns = np.empty((RESULT_SIZE, count)), np.empty(count, np.int8)
+        told = np.empty((count, len(self.profile.views), TOLD_SIZE), np.float32)
+        if learns is None:
+            if count > len(self._always):
+                self._always = np.ones(2 * count, np.bool_)
+            learns = self._always[:count]
+        kernel.apply(self.words, self._plan, rows, times, values, learns, results, turns, told, self._terms)
+        return Readings(results[SCORE], results[RANKING], turns, told)
 
     def mature(self, row: int) -> bool:
         """Whether the row has learned enough to score."""
@@ -145,7 +156,7 @@ class SeriesTable:
     def band(self, row: int) -> tuple[float, float]:
         """The middle nine tenths of the values that the row remembers; (nan, nan) before the first."""
         shape, view = self._shape, self.profile.views.index("value")
-        floats = self._floats[row, shape.skip :]
+        floats: Floats = self.words[row].view(np.float32)[shape.skip :]
         count = int(floats[ALARM_SIZE + view * TAIL_SIZE + REMEMBERED])
         if count == 0:
             return float("nan"), float("nan")

@@ -21,11 +21,11 @@ class View(NamedTuple):
     minus: str
 
 
-MEANS: Final[dict[str, float]] = {  # exponential means, by the rows they span
-    "mean 12": 12.0,
-    "mean 48": 48.0,
-    "mean 144": 144.0,
-    "mean 288": 288.0,
+MEANS: Final[dict[str, int]] = {  # exponential means, by the rows they span
+    "mean 12": 12,
+    "mean 48": 48,
+    "mean 144": 144,
+    "mean 288": 288,
 }
 ZERO_TERM, VALUE_TERM, PREVIOUS_TERM, SWING_TERM, WEEK_TERM, MEAN_TERMS = range(6)
 TERMS: Final = ("zero", "value", "previous", "swing", "week", *MEANS)

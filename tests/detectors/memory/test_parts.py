@@ -9,7 +9,7 @@ import pytest
 from detectors import compiled
 from detectors.memory import alarm, tail, views
 from detectors.memory.combination import mean, power_mean
-from detectors.memory.layout import ALARM_SIZE, MEANS_START, QUANTILE, TAIL_SIZE, TIME, TOLD_SIZE, VOTE
+from detectors.memory.layout import ALARM_SIZE, EMPTY, MEANS_START, QUANTILE, TAIL_SIZE, TIME, TOLD_SIZE, VOTE
 from detectors.memory.profiles import LEAN, PROFILES, Profile
 from detectors.memory.remembered import nearest, place, remember, shuffled
 from detectors.memory.series import SeriesDetector
@@ -24,7 +24,7 @@ def test_views_are_differences_of_terms(name: str) -> None:
 
 def test_another_view_is_one_row() -> None:
     """A profile of any views of the table works, with only the means that they need."""
-    profile = Profile("mine", ("off 288", "value"), values=50, candidates=4, thin=20.0)
+    profile = Profile("mine", ("off 288", "value"), values=50, candidates=4, thin=20)
     assert ("mean 288",) == profile.means()
     detector = SeriesDetector(profile)
     detector.run(times(600), noise(600))
@@ -45,23 +45,29 @@ def test_fast_rows_weigh_less(seconds: float, weight: float) -> None:
 def test_memory_stays_sorted_and_finds_the_nearest(profile: Profile) -> None:
     """After any number of values the memory is sorted and full, and the nearest value is that of a plain search."""
     shape, rng, count = profile.shape(), random.Random(5), 0  # noqa: S311 no secret
-    floats = np.zeros(shape.values, np.float32)
+    floats = np.full(shape.week, EMPTY, np.float32)
+    start = shape.memories + shape.values  # of the second view
+    memory = floats[start : start + shape.values]
     for step in range(5 * shape.values):
         y = np.float32(rng.gauss(0.0, 1.0))
-        at = place(floats, 0, count, y)
+        at = place(floats, shape, 1, count, y)
+        assert start + np.searchsorted(memory[:count], y) == at
         if count:
-            assert abs(floats[:count] - y).min() == abs(np.float32(nearest(floats, 0, count, y, at)) - y)
-        count = remember(floats, shape, 0, count, y, at, np.uint64(shuffled(1, step)))
-        assert (np.diff(floats[:count]) >= 0.0).all()
+            assert abs(memory[:count] - y).min() == abs(np.float32(nearest(floats, start, count, y, at)) - y)
+        count = remember(floats, shape, 1, count, y, at, np.uint64(shuffled(1, step)))
+        assert (np.diff(memory[:count]) >= 0.0).all()
     assert shape.values == count
+    assert (np.delete(floats[shape.memories :], np.arange(shape.values, 2 * shape.values)) == EMPTY).all()
 
 
 def test_many_candidates_keep_the_extremes() -> None:
     """The lean memory covers the range of all it saw; the full one forgets."""
-    shape, floats, count = LEAN.shape(), np.zeros(LEAN.values, np.float32), 0
+    shape, count = LEAN.shape(), 0
+    floats = np.full(shape.week, EMPTY, np.float32)
     for step, y in enumerate(np.r_[-50.0, 50.0, noise(5000) - 50.0].astype(np.float32)):
-        count = remember(floats, shape, 0, count, y, place(floats, 0, count, y), np.uint64(shuffled(1, step)))
-    assert [-50.0, 50.0] == floats[[0, -1]].tolist()
+        at = place(floats, shape, 0, count, y)
+        count = remember(floats, shape, 0, count, y, at, np.uint64(shuffled(1, step)))
+    assert [-50.0, 50.0] == floats[shape.memories : shape.memories + shape.values][[0, -1]].tolist()
 
 
 @pytest.mark.parametrize("sigma", [0.01, 1.0, 1000.0])

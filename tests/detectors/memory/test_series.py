@@ -239,3 +239,23 @@ def test_scores_do_not_depend_on_the_unit(profile: Profile) -> None:
     other = SeriesDetector(profile).run(times(4000), 1024.0 * values)
     assert one.turns.tolist() == other.turns.tolist()
     assert one.scores.tolist() == other.scores.tolist()
+
+
+def test_growing_keeps_what_was_learned() -> None:
+    """Rows added one by one make the same table as rows added at once, and move it no oftener than room doubles."""
+    whole, grown, rooms = SeriesTable(LEAN, 40), SeriesTable(LEAN), set[int]()
+    for rows in range(1, 41):
+        grown.grow(rows)
+        rooms.add(grown.words.ctypes.data)
+        for table in (whole, grown):
+            table.apply(np.full(100, rows - 1), times(100), noise(100, rows))
+    assert whole.words.tobytes() == grown.words.tobytes()
+    assert len(rooms) <= 7
+
+
+def test_a_row_that_the_table_does_not_have_is_refused() -> None:
+    """Whatever the number, nothing is read or written outside the table."""
+    table = SeriesTable(LEAN, 2)
+    for row in (-1, 2, 1 << 40):
+        with pytest.raises(IndexError):
+            table.apply(np.array([row]), times(1), noise(1))
