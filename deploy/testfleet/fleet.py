@@ -50,6 +50,7 @@ class Fleet(msgspec.Struct, frozen=True):
             "ansible_host": self.hosts[host].address,
             "ansible_user": self.user,
             "ansible_ssh_common_args": shlex.join(("-F", "none", *self.ssh_options())),
+            "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_pipelining": True,  # one connection a task, not four
         }
 

@@ -1,6 +1,7 @@
 """What runs on the test hosts: a shop with releases, workers by instance; and runs of playbooks against them."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.playbooks.runs import Played, Stage
 
 HOST, OTHER = "web-1", "web-2"
 SHOP_PORT = 8000
+TRIES = 100
 WORKER_PORTS = range(8101, 8106)
 # Answers its release; 503 if its folder has a file `sick`, or `sick-<port>`. Ends at its start where there is a file
 # `broken`, or `broken-once`, which it takes.
@@ -108,6 +110,14 @@ class Hosts:
                 return Served(error.code)
         except OSError:
             return Served(0)
+
+    def wait_for_answer(self, wanted: Served) -> None:
+        """Wait until the shop answers so: systemd does not wait until a service listens."""
+        for _ in range(TRIES):
+            if self.answer() == wanted:
+                return
+            time.sleep(0.05)
+        assert self.answer() == wanted
 
     def serving(self, host: str = HOST) -> list[int]:
         """Ports of the workers that answer well."""

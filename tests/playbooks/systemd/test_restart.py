@@ -11,7 +11,7 @@ INPUTS: dict[str, str | int | bool] = {
     "restart_service_name": "shop",
     "restart_service_manager": "systemd",
     "restart_health_url": HEALTHY,
-    "restart_wait_seconds": 2,
+    "restart_wait_seconds": 1,
     "restart_become": True,
 }
 
