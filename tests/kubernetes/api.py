@@ -6,6 +6,7 @@ knows no selectors, evictions, controllers; objects therefore come from `tests.k
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,6 +37,7 @@ class Emulator(kmock.KubernetesEmulator):
         super().__init__()
         self.cluster = cluster
         self.changes: list[str] = []
+        self.then: Callable[[], None] | None = None
         self.kinds = {}
         for name, kind, namespaced, subresources in DISCOVERED:
             self.resources[name] = kmock.ResourceInfo(
@@ -48,7 +50,11 @@ class Emulator(kmock.KubernetesEmulator):
             check_token(request.headers.get("Authorization", request.headers.get("authorization", "")))
             if request.resource is None or request.resource.plural not in self.kinds:
                 return await super()._handle(request)
-            return aiohttp.web.json_response(self._answer(request, self.kinds[request.resource.plural]))
+            answer = self._answer(request, self.kinds[request.resource.plural])
+            then, self.then = (self.then, None) if self.changes else (None, self.then)
+            if then is not None:
+                then()
+            return aiohttp.web.json_response(answer)
         except ApiError as error:
             status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": error.status}
             return aiohttp.web.json_response(
@@ -114,13 +120,27 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
+        self.stop()
 
     @property
     def changes(self) -> list[str]:
         """Method and path of every request that was to change something."""
         return list(self._emulator.changes)
+
+    @property
+    def then(self) -> Callable[[], None] | None:
+        """What somebody else does once, right after the first change."""
+        return self._emulator.then
+
+    @then.setter
+    def then(self, does: Callable[[], None]) -> None:
+        self._emulator.then = does
+
+    def stop(self) -> None:
+        """Answer no more."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(10)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

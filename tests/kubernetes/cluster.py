@@ -167,10 +167,11 @@ class Cluster:
     def settle(self) -> None:
         """Tick until nothing changes any more."""
         same = 0
-        while same < READY_TICKS + GONE_TICKS + 2:
-            before = copy.deepcopy(self.objects)
-            self.tick()
-            same = same + 1 if visible(before) == visible(self.objects) else 0
+        with self.lock:
+            while same < READY_TICKS + GONE_TICKS + 2:
+                before = copy.deepcopy(self.objects)
+                self.tick()
+                same = same + 1 if visible(before) == visible(self.objects) else 0
 
     def _roll(self, deployment: Object) -> None:
         if deployment["spec"].get("paused"):
@@ -314,7 +315,7 @@ def owners(each: Object) -> list[str]:
 def is_ready(pod: Object) -> bool:
     """Whether a pod takes requests."""
     conditions = pod.get("status", {}).get("conditions", ())
-    return {"type": "Ready", "status": "True"} in conditions
+    return "deletionTimestamp" not in pod["metadata"] and {"type": "Ready", "status": "True"} in conditions
 
 
 def containers(pod: Object, state: Object) -> list[Object]:

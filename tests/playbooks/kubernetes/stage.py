@@ -11,6 +11,7 @@ from tests.playbooks.collections import collections_folder
 from tests.playbooks.runs import Played, Stage
 
 NAMESPACE = "shop"
+MERGE = "application/merge-patch+json"
 type Inputs = dict[str, str | int | float | bool]
 
 
@@ -46,9 +47,9 @@ class KubernetesStage(Stage):
         self.settings = msgspec.structs.replace(self.settings, collections=collections_folder())
         self.variables = {"kubernetes_config": str(api.kubeconfig), "kubernetes_namespace": NAMESPACE}
 
-    def run(self, playbook: str, *, action: int = 1, check: bool = False, **inputs: str | float | bool) -> Played:
-        """Run a playbook to its end; what is given by name are inputs."""
-        request = self.request(action, f"{playbook}.yml", inputs=dict(inputs))
+    def run(self, playbook: str, inputs: Inputs, *, action: int = 1, check: bool = False) -> Played:
+        """Run a playbook to its end."""
+        request = self.request(action, f"{playbook}.yml", inputs=inputs)
         return self.play(msgspec.structs.replace(request, check=check))
 
     def deployment(self, name: str = "web") -> dict[str, Any]:
@@ -88,15 +89,25 @@ class KubernetesStage(Stage):
         spec = {"selector": {"matchLabels": {"app": name}}} | rule
         self.cluster.add("PodDisruptionBudget", name, NAMESPACE, spec=spec)
 
-    def add_daemon_pod(self, node: str) -> None:
-        """Add a pod of a DaemonSet to a node."""
-        owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "agent", "controller": True}
+    def add_pod(self, name: str, node: str, owner: str = "", **metadata: object) -> None:
+        """Add a pod that runs on a node, controlled by something of the kind `owner`."""
+        reference = {"apiVersion": "apps/v1", "kind": owner, "name": "own", "uid": "own", "controller": True}
+        about = {"ownerReferences": [reference] if owner else []} | metadata
         spec = {"nodeName": node, "containers": [{"name": "agent", "image": "agent:1"}]}
-        self.cluster.add(
-            "Pod",
-            f"agent-{node}",
-            NAMESPACE,
-            metadata={"ownerReferences": [owner]},
-            spec=spec,
-            status={"phase": "Running"},
-        )
+        self.cluster.add("Pod", name, NAMESPACE, metadata=about, spec=spec, status={"phase": "Running"})
+
+    def scale_by_hand(self, name: str, number: int) -> None:
+        """Give a deployment another number of pods."""
+        self.cluster.patch(("Deployment", NAMESPACE, name), {"spec": {"replicas": number}}, MERGE)
+        self.cluster.settle()
+
+    def restart_by_hand(self, name: str = "web") -> None:
+        """Restart a deployment as kubectl does it."""
+        annotations = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+        body = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+        self.cluster.patch(("Deployment", NAMESPACE, name), body, MERGE)
+        self.cluster.settle()
+
+    def cordon_by_hand(self, node: str) -> None:
+        """Let no new pods come to a node."""
+        self.cluster.patch(("Node", None, node), {"spec": {"unschedulable": True}}, MERGE)

@@ -1,22 +1,32 @@
 """The shipped restart playbook, on a deployment of an emulated cluster."""
 
-from remediations.runs import RunStatus
-from tests.playbooks.kubernetes.stage import KubernetesStage
+import pytest
 
-MANAGER = {"restart_service_manager": "kubernetes", "restart_service_name": "web", "restart_wait_seconds": 6}
+from remediations.runs import RunStatus
+from tests.kubernetes.api import TOKEN
+from tests.playbooks.kubernetes.stage import Inputs, KubernetesStage, set_image
+
+MANAGER: Inputs = {
+    "restart_service_manager": "kubernetes",
+    "restart_service_name": "web",
+    "restart_wait_seconds": 6,
+}
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+PATCH = "PATCH /apis/apps/v1/namespaces/shop/deployments/web"
 
 
 def test_restart(stage: KubernetesStage) -> None:
-    """Every pod is replaced by one that is ready, the template carries the time; no other deployment is touched."""
+    """Every pod is replaced by one that is ready, the template carries the time; no other deployment is touched.
+
+    The same action again is refused. The credentials stay in the kubeconfig file.
+    """
     before, others = stage.pods(), stage.pods("other")
-    played = stage.run("restart", **MANAGER)
+    played = stage.run("restart", MANAGER)
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
     after = stage.deployment()
     assert len(stage.pods()) == 2
     assert not stage.pods().keys() & before.keys()
     assert after["status"]["observedGeneration"] == after["metadata"]["generation"] == 2
-    assert after["metadata"]["annotations"]["example.com/owner"] == "shop team"
     assert stage.pods("other") == others
     told = stage.template()["metadata"]["annotations"][RESTARTED]
     assert played.result.result["restart"] == {
@@ -26,4 +36,82 @@ def test_restart(stage: KubernetesStage) -> None:
             "after": {"state": "running", "replicas": 2, "available": 2, "revision": "2", "restarted_at": told},
         }
     }
-    assert stage.api.changes == ["PATCH /apis/apps/v1/namespaces/shop/deployments/web"]
+    assert stage.run("restart", MANAGER).result.status is RunStatus.REFUSED
+    assert stage.api.changes == [PATCH]
+    written = [path for path in (stage.folder / "runs").rglob("*") if path.is_file()]
+    assert len(written) > 10
+    assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
+
+
+def test_new_pods_do_not_come_up(stage: KubernetesStage) -> None:
+    """A restart whose new pods never get ready says why and is undone: the pods from before go on serving."""
+    before, template = stage.pods(), stage.template()
+    stage.cluster.unpullable = {"shop:1"}  # its nodes have it, but it is no longer where images come from
+    played = stage.run("restart", MANAGER | {"restart_wait_seconds": 3})
+    assert played.result.status is RunStatus.FAILED
+    assert "1 of 2 pods have the newest template" in played.result.reason
+    assert "pods wait for ErrImagePull. It was put back as it was." in played.result.reason
+    assert stage.pods() == before
+    assert stage.template() == template
+    assert stage.api.changes == [PATCH, PATCH]
+
+
+def test_somebody_deploys_meanwhile(stage: KubernetesStage) -> None:
+    """What somebody else rolled out since the restart is not undone, and the reason says so."""
+    stage.cluster.unpullable = {"shop:1", "shop:2"}
+    stage.api.then = lambda: set_image(stage.cluster, "shop:2")
+    played = stage.run("restart", MANAGER | {"restart_wait_seconds": 3})
+    assert played.result.status is RunStatus.FAILED
+    assert "IT WAS NOT PUT BACK: Failed to patch existing object" in played.result.reason
+    assert stage.template()["spec"]["containers"][0]["image"] == "shop:2"
+
+
+def test_check_mode(stage: KubernetesStage) -> None:
+    """A check tells what a restart would meet and changes nothing."""
+    before = stage.deployment()
+    played = stage.run("restart", MANAGER, check=True)
+    assert played.result.status is RunStatus.SUCCESSFUL, played.result
+    told = {"state": "running", "replicas": 2, "available": 2, "revision": "1"}
+    assert played.result.result["restart"] == {"web-1": {"service": "web", "before": told}}
+    assert stage.deployment() == before
+    assert stage.api.changes == []
+
+
+WRONG: dict[str, tuple[Inputs, str]] = {
+    "no such deployment": ({"restart_service_name": "nothing"}, "The namespace shop has no deployment nothing."),
+    "another namespace": ({"restart_kubernetes_namespace": "bank"}, "The namespace bank has no deployment web."),
+    "a pattern": ({"restart_service_name": "we*"}, "exactly one deployment: 'we*'"),
+    "no kubeconfig file": ({"restart_kubernetes_config": "/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"),
+    "no such context": ({"restart_kubernetes_context": "production"}, "production"),
+    "another service manager": ({"restart_service_manager": "nomad"}, "must be one of"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input(case: str, stage: KubernetesStage) -> None:
+    """What does not name one deployment of a cluster that answers is refused before any change, with the reason."""
+    inputs, reason = WRONG[case]
+    played = stage.run("restart", MANAGER | inputs)
+    assert played.result.status is RunStatus.FAILED
+    assert reason in played.result.reason
+    assert stage.api.changes == []
+
+
+def test_deploy_under_way(stage: KubernetesStage) -> None:
+    """A deployment in the middle of a rollout is left alone: undoing a restart would undo the deploy."""
+    stage.cluster.unpullable = {"shop:2"}
+    set_image(stage.cluster, "shop:2")
+    stage.cluster.settle()
+    played = stage.run("restart", MANAGER)
+    assert played.result.status is RunStatus.FAILED
+    assert "its rollout is under way, 1 of 2 pods have its newest template" in played.result.reason
+    assert stage.api.changes == []
+
+
+def test_unreachable(stage: KubernetesStage) -> None:
+    """An API that does not answer is a failed run that says so."""
+    stage.api.stop()
+    played = stage.run("restart", MANAGER)
+    assert played.result.status is RunStatus.FAILED
+    assert "The Kubernetes API does not tell of shop/web" in played.result.reason
+    assert "Connection refused" in played.result.reason
