@@ -1,7 +1,8 @@
 """How soon a decided run begins its first task, beside plain ansible-runner and plain ansible-playbook.
 
 `python -m benchmarks.runner [--rounds N] [--json FILE]` runs one playbook of one local task in turn by a fork of the
-warm parent, a new process, `ansible_runner.run` and `ansible-playbook`, then 1, 2 and 4 at a time from the warm parent.
+warm parent, with and without a PID namespace, a new process, `ansible_runner.run` and `ansible-playbook`, then 1, 2 and
+4 at a time from the warm parent.
 Times are from the decision to the start of the first task, as Ansible itself tells it, and to the end of all processes;
 memory is what the run's processes do not share, at its highest.
 """
@@ -118,10 +119,14 @@ class Bench:
         )
         self.parent: runner.WarmParent | None = None
 
-    def warm(self, *, with_memory: bool = False) -> Sample:
+    def warm_outside(self, *, with_memory: bool = False) -> Sample:
+        """As `warm`, without a PID namespace."""
+        return self.warm(with_memory=with_memory, pid_namespace=False)
+
+    def warm(self, *, with_memory: bool = False, pid_namespace: bool = True) -> Sample:
         """Tidegate's run, forked from the warm parent."""
         decided = time.time()
-        prepared = self._prepared()
+        prepared = self._prepared(pid_namespace=pid_namespace)
         launch = self.parent.launch(prepared, sys.stderr.fileno()) if self.parent else None
         if launch is None or not select.select([launch.stdin], [], [], READY_SECONDS)[0]:
             raise RuntimeError("the warm parent gives no run process")
@@ -167,7 +172,7 @@ class Bench:
         process.communicate()
         return Sample(began - decided, time.time() - decided, memory.stop() if memory else 0)
 
-    def _prepared(self) -> runner.PreparedRun:
+    def _prepared(self, *, pid_namespace: bool = True) -> runner.PreparedRun:
         number = next(self._numbers)
         return runner.prepare(
             RunRequest(
@@ -179,7 +184,7 @@ class Bench:
                 inputs={},
                 timeout_seconds=120.0,
             ),
-            self.settings,
+            msgspec.structs.replace(self.settings, pid_namespace=pid_namespace),
         )
 
 
@@ -221,6 +226,7 @@ def measure(bench: Bench, rounds: int) -> list[Figures]:
     """Every way in turn, so that what else the machine does falls on all alike; then several at a time."""
     ways: dict[str, Callable[..., Sample]] = {
         "warm parent": bench.warm,
+        "warm, no PID namespace": bench.warm_outside,
         "new process": bench.new,
         "plain ansible-runner": bench.plain_runner,
         "plain ansible-playbook": bench.plain_playbook,

@@ -26,12 +26,19 @@ def offer_for_memory() -> None:
 def excess(limits: RunLimits) -> Ending | None:
     """Which limit the processes below this one are over, if they are."""
     below = psutil.Process().children(recursive=True)
-    if len(below) > limits.processes_maximum:
+    if len(below) > limits.processes_maximum and sum(map(is_alive, below)) > limits.processes_maximum:
         return Ending.PROCESSES
     if sum(map(resident_bytes, below)) <= limits.memory_bytes_maximum:
         return None  # resident memory counts what is shared for each: the true sum is never larger
     used = sum(map(own_bytes, below))
     return Ending.MEMORY if used > limits.memory_bytes_maximum else None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it is more than an entry in the process table: orphans that ended wait there for the end of the run."""
+    with suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def resident_bytes(process: psutil.Process) -> int:

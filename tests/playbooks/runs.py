@@ -74,15 +74,8 @@ class Stage:
     def started(self, request: RunRequest, environment: dict[str, str] | None = None) -> Iterator[RunProcess]:
         """The run process of a request; killed at the end if it is still there."""
         prepared = runner.prepare(request, self.settings)
-        process = start(self.parent, prepared) if self.parent else start_anew(prepared, environment or {})
-        try:
+        with started(prepared, self.parent, environment) as process:
             yield process
-        finally:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
 
     def play(self, request: RunRequest, environment: dict[str, str] | None = None) -> Played:
         """Run to the end."""
@@ -106,6 +99,24 @@ class Stage:
         shutil.copytree(PLAYBOOKS / "roles" / "marker", self.playbooks / "roles" / "marker", dirs_exist_ok=True)
         (self.playbooks / name).write_text(f"- name: Test\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
         return name
+
+
+@contextmanager
+def started(
+    prepared: runner.PreparedRun,
+    parent: runner.WarmParent | None = None,
+    environment: dict[str, str] | None = None,
+) -> Iterator[RunProcess]:
+    """The run process of a prepared run; killed at the end if it is still there."""
+    process = start(parent, prepared) if parent else start_anew(prepared, environment or {})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def start_anew(prepared: runner.PreparedRun, environment: dict[str, str]) -> "subprocess.Popen[bytes]":

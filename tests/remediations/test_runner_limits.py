@@ -89,6 +89,18 @@ def test_shared_memory_counts_once(stage: Stage) -> None:
     assert [] == processes_with("shared.41")
 
 
+def test_memory_of_the_machine_runs_out(stage: Stage) -> None:
+    """Runs go before the engine and whatever else the kernel could end then."""
+    tasks = """\
+    - name: Look
+      ansible.builtin.set_stats:
+        data:
+          score: "{{ lookup('ansible.builtin.pipe', 'cat /proc/self/oom_score_adj') | int }}"
+"""
+    played = stage.play(stage.request(playbook=stage.write_playbook("look.yml", tasks)))
+    assert {"score": 500} == played.result.result
+
+
 def test_files_of_events_are_bounded(stage: Stage) -> None:
     """Events beyond the limit of their bytes leave no file; the run goes on to its end."""
     stage.limit(event_bytes_maximum=20_000)

@@ -1,14 +1,17 @@
 """With a PID namespace of its own a run can not outlive its first process, whoever else is gone."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from remediations import runner
+from remediations.runs import RunStatus
 from tests.playbooks.hanging import Hanging, hanging_run, is_namespace_possible, wait_until
-from tests.playbooks.runs import RunProcess, processes_with
+from tests.playbooks.runs import RunProcess, processes_with, read, started
 from tests.playbooks.warm import WAYS
 
 LOOK = """\
@@ -64,6 +67,19 @@ def test_run_sees_its_own_processes_alone(hanging: Hanging) -> None:
     assert str(OUTSIDE.readlink()) != result.result["namespace"]
     assert "pytest" not in seen
     assert 2 <= len(seen.split("\\n")) < 12, seen
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="there is no setpriv on this system")
+def test_where_the_system_does_not_allow_it(tmp_path: Path) -> None:
+    """Without CAP_SYS_ADMIN the same run is played in our namespace, and contained by supervision."""
+    with hanging_run(tmp_path, "new") as run:
+        request = run.stage.request(2, run.stage.write_playbook("look.yml", LOOK))
+        prepared = runner.prepare(request, run.stage.settings)
+        words = ("setpriv", "--bounding-set=-sys_admin", *prepared.argv)
+        with started(msgspec.structs.replace(prepared, argv=words)) as process:
+            result = read(process).result
+    assert result.status is RunStatus.SUCCESSFUL, result
+    assert str(OUTSIDE.readlink()) == result.result["namespace"]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -23,6 +23,18 @@ OUTPUT = """\
       ansible.builtin.debug:
         msg: "{{ 'x' * 3000 }}"
 """
+# A process that is never there long enough to be found, let alone killed, by its id; it notes each of them.
+HOPPING = """\
+    - name: Change the id all the time
+      ansible.builtin.command:
+        argv: ["{program}", -c, "{words}", "{hops}"]
+    - name: Hang
+      ansible.builtin.command: sleep 600.{token}
+"""
+HOP = (
+    r"import os, sys, time\nwhile not os.fork():\n  os.setsid(); time.sleep(0.02)\n"
+    r"  open(sys.argv[1], 'a').write(f'{os.getpid()} ')\n  if os.fork(): os._exit(0)"
+)
 # Engines that start a run, and are killed.
 ENGINES = {
     "new": """\
@@ -117,6 +129,19 @@ def test_player_killed(hanging: Hanging) -> None:
         played = read(process)
         assert processes_with(hanging.token) == []
     assert RunStatus.UNKNOWN is played.result.status
+
+
+def test_process_that_changes_its_id(hanging: Hanging) -> None:
+    """What is in no list of processes, being another one each time, ends with the others."""
+    stage, hops = hanging.stage, hanging.stage.folder / "hops"
+    tasks = HOPPING.format(program=sys.executable, words=HOP, hops=hops, token=hanging.token)
+    request = stage.request(hanging.action, stage.write_playbook("hop.yml", tasks), timeout_seconds=8.0)
+    with stage.started(request) as process:
+        wait_until(lambda: hops.exists() and len(hops.read_text().split()) > 50, 20)
+        assert RunStatus.TIMEOUT is read(process).result.status
+        count = len(hops.read_text().split())
+        time.sleep(0.3)
+        assert count == len(hops.read_text().split())
 
 
 def test_stopped_engine_can_not_hold_up_the_deadline(tmp_path: Path) -> None:
