@@ -33,6 +33,19 @@ stopwaitsecs = 2
 [program:other]
 command = sleep 600
 startsecs = 0
+[program:worker]
+process_name = worker_%(process_num)02d
+numprocs = 4
+command = {python} {folder}/worker.py {folder} %(process_num)d
+autostart = false
+autorestart = false
+startsecs = 0
+"""
+# Does nothing; ends at its start while there is a file `broken-<number>`.
+WORKER = """\
+import pathlib, sys, time
+if not pathlib.Path(sys.argv[1], f"broken-{sys.argv[2]}").exists():
+    time.sleep(600)
 """
 # Notes each start. Answers 503 while there is a file `sick`; takes a file `fail-once` and ends.
 SERVICE = """\
@@ -73,6 +86,7 @@ class Supervisor:
         self.configuration = folder / "supervisord.conf"
         self.configuration.write_text(CONFIGURATION.format(folder=folder, port=self.port, python=sys.executable))
         (folder / "service.py").write_text(SERVICE)
+        (folder / "worker.py").write_text(WORKER)
 
     def ask(self, *words: str) -> str:
         """What supervisorctl answers."""
