@@ -13,11 +13,13 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from console import queries, rendering
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
+from console.options import NO, AsJson, Config, Servers, show
+from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import tail_run
 from remediations.errors import RemediationError
@@ -31,7 +33,7 @@ from stream.logs import configure_logs
 from stream.roles import connected, serve_all, serve_detect, serve_engine, with_address
 from stream.settings import Settings, load_settings
 
-NO, WRONG, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     name="tidegate",
@@ -44,17 +46,7 @@ audit = typer.Typer(help="Read and check the audit log.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 runs = typer.Typer(help="Follow runs of playbooks.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", envvar="TIDEGATE_CONFIG", help="Settings file; without it ./tidegate.yml, if there."
-    ),
-]
-Servers = Annotated[
-    str, typer.Option("--bootstrap-servers", help="Kafka to use, instead of the one that the settings name.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
+app.add_typer(playbooks, name="playbooks")
 
 
 @app.callback(invoke_without_command=True)
@@ -111,7 +103,7 @@ def demo(
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     answer = queries.rules(load_rulebook(*map(Path, rule_files(load_settings(config)))))
-    _show(answer, rendering.draw_rules(answer), as_json=as_json)
+    show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 
 @app.command()
@@ -124,7 +116,7 @@ def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
         return queries.hosts(notices, entries, time.time())
 
     rows = asyncio.run(read())
-    _show(rows, rendering.draw_hosts(rows), as_json=as_json)
+    show(rows, rendering.draw_hosts(rows), as_json=as_json)
 
 
 @app.command()
@@ -132,7 +124,7 @@ def incidents(*, config: Config = None, bootstrap_servers: Servers = "", as_json
     """Open incidents, those that need a human first, then the newest closed ones."""
     now = time.time()
     rows = queries.incidents(asyncio.run(read_audit(_settings(config, bootstrap_servers))), now)
-    _show(rows, rendering.draw_incidents(rows, now), as_json=as_json)
+    show(rows, rendering.draw_incidents(rows, now), as_json=as_json)
 
 
 @app.command()
@@ -146,7 +138,7 @@ def explain(
     """What happened and why, also why not: evidence, gates, run, verification."""
     now = time.time()
     explanation = queries.explain(asyncio.run(read_audit(_settings(config, bootstrap_servers))), incident, now)
-    _show(explanation, rendering.draw_explanation(explanation, now), as_json=as_json)
+    show(explanation, rendering.draw_explanation(explanation, now), as_json=as_json)
 
 
 @audit.command("tail")
@@ -204,7 +196,7 @@ def audit_verify(
     if not topic:  # what the engine of this state folder has read must still be there
         checkpoints.append(read_head(EngineFolder(Path(settings.state_folder) / "engine").head))
     report = asyncio.run(verify_log(settings.kafka, topic or settings.topics.audit, checkpoints))
-    _show(report, rendering.draw_chain(report), as_json=as_json)
+    show(report, rendering.draw_chain(report), as_json=as_json)
     raise typer.Exit(NO if report.fault else 0)
 
 
@@ -248,13 +240,6 @@ def _leave(words: str, status: int) -> None:
 def _settings(config: Path | None, bootstrap_servers: str) -> Settings:
     settings = load_settings(config)
     return with_address(settings, bootstrap_servers) if bootstrap_servers else connected(settings)
-
-
-def _show(answer: object, drawn: RenderableType, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-    else:
-        Console().print(drawn)
 
 
 def _print_line(line: queries.AuditLine, *, as_json: bool) -> None:

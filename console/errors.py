@@ -2,7 +2,9 @@
 
 ConsoleError
 ├── IncidentNotFoundError    no incident, or more than one, is meant by what was typed
-└── RunNotFoundError         no run, or more than one, is meant by what was typed
+├── RunNotFoundError         no run, or more than one, is meant by what was typed
+├── PlaybookNotFoundError    the folder has no playbook of the name that was typed
+└── DryRunRefusedError       a dry run is not begun: wrong words, or it could change something
 
 The demo has a tree of its own, in `console/demo/errors.py`.
 """
@@ -18,3 +20,11 @@ class IncidentNotFoundError(ConsoleError):
 
 class RunNotFoundError(ConsoleError):
     """No run, or more than one, is meant: the text names what was typed and what may have been meant."""
+
+
+class PlaybookNotFoundError(ConsoleError):
+    """The folder of playbooks has none of this name."""
+
+
+class DryRunRefusedError(ConsoleError):
+    """A dry run is not begun: the text says what is wrong with what was typed or with the playbook."""

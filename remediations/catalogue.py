@@ -157,6 +157,8 @@ def _read_specs(file: Path, entry: str) -> dict[str, InputSpec]:
             required=option.required and option.default is None,
             choices=option.choices,
             secret=option.no_log,
+            default=None if option.no_log else option.default,
+            description=option.description if isinstance(option.description, str) else " ".join(option.description),
         )
         for name, option in options.items()
     }
@@ -170,6 +172,7 @@ class _Option(msgspec.Struct, frozen=True):
     default: object = None
     choices: tuple[object, ...] | None = None
     no_log: bool = False
+    description: str | list[str] = ""
 
 
 def _role_uses(file: Path, data: object) -> Iterator[RoleUse]:

@@ -124,10 +124,8 @@ def no_questions(tree: Tree) -> Iterator[Finding]:
         if "vars_prompt" in play.keywords:
             yield _in_play(play, "no_questions", "vars_prompt asks a human, wanted an input of the role")
     for task in tree.tasks:
-        if task.module == "pause" or "debugger" in task.keywords:
-            yield _in_task(
-                task, "no_questions", f"{task.module or 'debugger'} waits for a human, wanted wait_for or until"
-            )
+        if _asks(task):
+            yield _in_task(task, "no_questions", f"{task.module} waits for a human, wanted wait_for or until")
 
 
 def secrets_hidden(tree: Tree) -> Iterator[Finding]:
@@ -147,6 +145,14 @@ def preflight_reads(tree: Tree) -> Iterator[Finding]:
         if problem:
             words = f"{problem} in preflight, wanted what only reads, or said to: changed_when: false, check_mode: true"
             yield _in_task(task, "preflight_reads", words)
+
+
+def check_mode_kept(tree: Tree) -> Iterator[Finding]:
+    """A task that changes something leaves it alone in check mode: a dry run runs every task so."""
+    for task in tree.tasks:
+        problem = _change(task) if task.keywords.get("check_mode") is False else ""
+        if problem:
+            yield _in_task(task, "check_mode_kept", f"{problem} with check_mode: false, wanted it only where it reads")
 
 
 def preflight_tagged(tree: Tree) -> Iterator[Finding]:
@@ -181,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     no_questions,
     secrets_hidden,
     preflight_reads,
+    check_mode_kept,
     preflight_tagged,
     plain_modules,
 )
@@ -238,6 +245,13 @@ def _change(task: Task) -> str:
         return "" if method.upper() in {"GET", "HEAD"} else f"uri with {method}"
     known = task.module in READING or task.module.endswith(READING_SUFFIXES)
     return "" if known else task.module
+
+
+def _asks(task: Task) -> bool:
+    """Tell whether a task waits for a human; a pause of so many seconds does not."""
+    is_timed = field(task.arguments, "seconds") or field(task.arguments, "minutes")
+    has_prompt = field(task.arguments, "prompt") is not None
+    return "debugger" in task.keywords or (task.module == "pause" and (has_prompt or not is_timed))
 
 
 def _is_set(keywords: Mapping[str, object], keyword: str) -> bool:

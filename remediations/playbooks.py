@@ -86,12 +86,17 @@ class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputSpec(msgspec.Struct, frozen=True):
-    """One input as a role's `meta/argument_specs.yml` declares it; `type` in Ansible's words, `secret`: no_log."""
+    """One input as a role's `meta/argument_specs.yml` declares it.
+
+    `type` is in Ansible's words; `secret`: no_log; `default` is the role's own, None if it says none.
+    """
 
     type: str = "str"
     required: bool = False
     choices: tuple[object, ...] | None = None
     secret: bool = False
+    default: object = None
+    description: str = ""
 
 
 class Playbook(msgspec.Struct, frozen=True):

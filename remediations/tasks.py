@@ -1,6 +1,6 @@
 """A playbook's plays and tasks as they are written, with file and line: what the rules of its contract look at."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers")
 PARTS = ("block", "rescue", "always")
 ROLE_CALLS = ("import_role", "include_role")
 FILE_CALLS = ("import_tasks", "include_tasks")
-LINE = "__line__"
+LINE, RESCUE = "__line__", "__rescue__"
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 _KEYWORDS = frozenset(
     {
@@ -29,7 +29,8 @@ _KEYWORDS = frozenset(
 class Task(msgspec.Struct, frozen=True):
     """One task. `module` is its short name if it is Ansible's own, `block` for a block; `file` is in the folder.
 
-    `is_hidden`: it, or a block around it, says no_log. `is_tagged`: so with the tag `preflight`.
+    `is_hidden`: it, or a block around it, says no_log. `is_tagged`: so with the tag `preflight`. `is_rescue`: it only
+    runs after a failure.
     """
 
     file: str
@@ -39,6 +40,7 @@ class Task(msgspec.Struct, frozen=True):
     keywords: Mapping[str, object]
     is_hidden: bool = False
     is_tagged: bool = False
+    is_rescue: bool = False
 
 
 class Play(msgspec.Struct, frozen=True):
@@ -89,6 +91,33 @@ def read_tree(root: Path, playbook: Path) -> Tree:
         role_variables={role: _variables(root, role) for role in roles},
         secrets=frozenset(_secrets(root, roles)),
     )
+
+
+def planned(tree: Tree) -> Iterator[str]:
+    """Give the names of the tasks that a run comes past when nothing fails, as far as the files tell it."""
+    for play in tree.plays:
+        for name in _listed_roles(play):
+            yield from _steps(tree, _of_file(tree, name, "main"), name)
+        yield from _steps(tree, play.tasks, "")
+
+
+def _steps(tree: Tree, tasks: Iterable[Task], role: str) -> Iterator[str]:
+    for task in tasks:
+        if task.is_rescue or task.module == "block":
+            continue
+        name = field(task.arguments, "name") if task.module in ROLE_CALLS else None
+        part = task.arguments if isinstance(task.arguments, str) else field(task.arguments, "file")
+        if isinstance(name, str):
+            yield from _steps(tree, _of_file(tree, name, str(field(task.arguments, "tasks_from") or "main")), name)
+        elif task.module in FILE_CALLS and _of_file(tree, role, str(part)):
+            yield from _steps(tree, _of_file(tree, role, str(part)), role)
+        else:
+            yield f"{role} : {task.keywords.get('name', task.module)}" if role else str(task.keywords.get("name", ""))
+
+
+def _of_file(tree: Tree, role: str, name: str) -> list[Task]:
+    file = f"roles/{role}/tasks/{name.removesuffix('.yml')}.yml"
+    return [task for task in tree.role_tasks.get(role, ()) if task.file == file]
 
 
 def called_roles(tasks: tuple[Task, ...]) -> Iterator[str]:
@@ -154,7 +183,7 @@ def _tasks(root: Path, file: Path, data: object, around: Mapping[str, object]) -
         if not isinstance(each, dict):
             raise PlaybookError(file, "", f"holds {each!r}, wanted a task")
         keywords = dict(each)
-        for inherited in ("no_log", "tags"):
+        for inherited in ("no_log", "tags", RESCUE):
             if inherited in around and inherited not in keywords:
                 keywords[inherited] = around[inherited]
         names = [key for key in each if key not in _KEYWORDS and not key.startswith("with_") and key not in PARTS]
@@ -168,9 +197,11 @@ def _tasks(root: Path, file: Path, data: object, around: Mapping[str, object]) -
             keywords=keywords,
             is_hidden=is_true(keywords.get("no_log")),
             is_tagged="preflight" in (tags if isinstance(tags, list) else str(tags).split(",")),
+            is_rescue=RESCUE in keywords,
         )
         for part in PARTS:
-            yield from _tasks(root, file, each.get(part), keywords)
+            inside = keywords | {RESCUE: True} if part == "rescue" else keywords
+            yield from _tasks(root, file, each.get(part), inside)
 
 
 def _secrets(root: Path, roles: Mapping[str, object]) -> Iterator[str]:

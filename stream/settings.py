@@ -98,8 +98,6 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Folder of playbooks, relative to the settings file."""
     inventory: str = "inventory.yml"
     """Ansible inventory, a file or a folder, relative to the settings file."""
-    inventory_programs: bool = False
-    """Whether programs and plugins of the inventory may be run to read it; without, they are refused."""
     accepted: str = ""
     """File of the digests under which playbooks may run, relative to the settings file; `tidegate playbooks accept`
     writes it. Empty: the engine keeps one in its state folder and accepts playbooks that it has never seen before."""

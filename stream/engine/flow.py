@@ -21,6 +21,7 @@ from remediations.acceptance import accept_new, read_accepted
 from remediations.catalogue import check_markers
 from remediations.errors import RemediationError
 from remediations.incidents import IncidentStatus
+from remediations.inventory import Inventory, read_inventory
 from remediations.ledger import Ledger
 from remediations.loading import Rulebook, load_rulebook
 from remediations.runner import RunnerSettings
@@ -187,6 +188,11 @@ def read_rulebook(settings: Settings) -> Rulebook:
     if settings.engine.accepted:
         return book.with_accepted(read_accepted(accepted_file(settings)))
     return book.with_accepted(accept_new(accepted_file(settings), book.playbook_digests))
+
+
+def read_hosts(settings: Settings) -> Inventory:
+    """Read the inventory."""
+    return read_inventory(Path(settings.engine.inventory))
 
 
 def accepted_file(settings: Settings) -> Path:

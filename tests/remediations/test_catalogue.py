@@ -79,9 +79,9 @@ def test_inputs_are_what_the_roles_declare_and_the_play_leaves_open(folder: Path
     """Options that the play gives itself, or that the runner gives, are no inputs; those of every entry point count."""
     assert restart(folder).inputs == {
         "marker_become": InputSpec(type="bool"),
-        "restart_service": InputSpec(required=True),
-        "restart_wait": InputSpec(type="int"),
-        "restart_way": InputSpec(choices=("soft", "hard")),
+        "restart_service": InputSpec(required=True, description="The service."),
+        "restart_wait": InputSpec(type="int", default=30),
+        "restart_way": InputSpec(choices=("soft", "hard"), default="soft"),
         "restart_token": InputSpec(secret=True),
         "restart_list": InputSpec(type="list"),
     }

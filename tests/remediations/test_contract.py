@@ -125,11 +125,14 @@ IN_TASK = [
     ("no_ignored_errors", "ansible.builtin.stat: {path: /x}\n  ignore_errors: true"),
     ("no_ignored_errors", "ansible.builtin.stat: {path: /x}\n  ignore_errors: true\n  register: unread"),
     ("no_ignored_errors", "ansible.builtin.stat: {path: /x}\n  ignore_unreachable: true"),
-    ("no_questions", "ansible.builtin.pause: {seconds: 5}"),
+    ("no_questions", "ansible.builtin.pause: {prompt: Sure, seconds: 5}"),
+    ("no_questions", "ansible.builtin.pause:"),
+    ("no_questions", "ansible.builtin.ping:\n  debugger: on_failed"),
     ("secrets_hidden", "ansible.builtin.uri: {url: 'http://x/', password: x}"),
     ("secrets_hidden", "ansible.builtin.debug: {msg: '{{ the_api_token }}'}"),
     ("secrets_hidden", "ansible.builtin.debug: {msg: '{{ sweep_key }}'}"),
     ("secrets_hidden", "ansible.builtin.command: {argv: [x]}\n  environment: {KEY: '{{ sweep_key }}'}"),
+    ("check_mode_kept", "ansible.builtin.file: {path: /x, state: absent}\n  check_mode: false"),
     ("plain_modules", "action: ping"),
     ("preflight_tagged", "ansible.builtin.import_tasks: preflight.yml"),
 ]
@@ -160,6 +163,7 @@ def test_a_task_that_breaks_a_rule(folder: Path, rule: str, body: str) -> None:
             "no_log: true\n  block:\n    - name: In it\n      ansible.builtin.debug: {msg: '{{ sweep_key }}'}",
             id="a secret in a hidden block",
         ),
+        pytest.param("ansible.builtin.pause: {seconds: 5}", id="a pause that ends"),
         pytest.param("ansible.builtin.debug: {msg: '{{ tokens_seen }}'}", id="a word that only looks like one"),
     ],
 )

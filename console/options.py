@@ -1,0 +1,30 @@
+"""What commands have in common: their options, and how an answer is shown."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console, RenderableType
+
+NO = 1
+"""Exit status: the answer is no."""
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="TIDEGATE_CONFIG", help="Settings file; without it ./tidegate.yml, if there."
+    ),
+]
+Servers = Annotated[
+    str, typer.Option("--bootstrap-servers", help="Kafka to use, instead of the one that the settings name.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
+
+
+def show(answer: object, drawn: RenderableType, *, as_json: bool) -> None:
+    """Print an answer as JSON or as it is drawn for people."""
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    else:
+        Console().print(drawn)

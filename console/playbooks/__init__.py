@@ -1,0 +1,1 @@
+"""The commands about playbooks: what there is, whether it keeps its contract, what a run of it would do."""

@@ -1,0 +1,88 @@
+"""`tidegate playbooks …`: each command says in one place what it does."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.errors import PlaybookNotFoundError
+from console.options import NO, AsJson, Config, show
+from console.playbooks.checking import check_playbook, draw_checks
+from console.playbooks.dry_run import dry_run, parse_inputs
+from console.playbooks.listing import draw_playbooks, list_playbooks
+from console.playbooks.report import draw_dry_run
+from remediations.acceptance import accept as accept_digests
+from remediations.acceptance import read_accepted
+from remediations.catalogue import check_markers, read_playbooks
+from remediations.playbooks import Playbook
+from stream.engine.context import EngineFolder
+from stream.engine.flow import accepted_file, read_hosts, runner_settings
+from stream.settings import load_settings
+
+playbooks = typer.Typer(help="What playbooks there are, and whether they are fit to run.", invoke_without_command=True)
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Playbooks; without a name all of them.")]
+
+
+@playbooks.callback()
+def list_all(context: typer.Context, *, config: Config = None, as_json: AsJson = False) -> None:
+    """List the playbooks: action, risk, targets, inputs and where they come from, undo, digest."""
+    if context.invoked_subcommand is None:
+        settings = load_settings(config)
+        rows = list_playbooks(read_playbooks(Path(settings.engine.playbooks)), read_accepted(accepted_file(settings)))
+        show(rows, draw_playbooks(rows), as_json=as_json)
+
+
+@playbooks.command()
+def check(names: Names = None, *, config: Config = None, as_json: AsJson = False) -> None:
+    """Check playbooks: load, syntax, ansible-lint, the rules of the contract; exit status 1 if anything is found."""
+    settings = load_settings(config)
+    folder = Path(settings.engine.playbooks)
+    check_markers(folder)
+    runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
+    reports = [check_playbook(playbook, runner) for playbook in _chosen(read_playbooks(folder), names or ())]
+    show(reports, draw_checks(reports), as_json=as_json)
+    raise typer.Exit(NO if any(report.findings for report in reports) else 0)
+
+
+@playbooks.command()
+def accept(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Playbooks whose files you have read.")],
+    *,
+    config: Config = None,
+) -> None:
+    """Let playbooks run as their files are now; a changed one is refused until this is said."""
+    settings = load_settings(config)
+    chosen = _chosen(read_playbooks(Path(settings.engine.playbooks)), names)
+    file = accepted_file(settings)
+    accept_digests(file, {playbook.name: playbook.digest for playbook in chosen})
+    for playbook in chosen:
+        typer.echo(f"{playbook.name} {playbook.digest} accepted in {file}")
+
+
+@playbooks.command("dry-run")
+def try_out(
+    name: Annotated[str, typer.Argument(help="The playbook.")],
+    *,
+    host: Annotated[list[str], typer.Option(help="Host of the inventory, by its exact name; repeatable.")],
+    given: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=VALUE", help="An input, as a rule would give it.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run would do, and change nothing: preflight really runs, the rest in check mode."""
+    settings = load_settings(config)
+    (playbook,) = _chosen(read_playbooks(Path(settings.engine.playbooks)), [name])
+    runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
+    values = parse_inputs(tuple(given or ()), playbook)
+    report = dry_run(playbook, tuple(dict.fromkeys(host)), values, read_hosts(settings), runner)
+    show(report, draw_dry_run(report), as_json=as_json)
+    raise typer.Exit(0 if report.would_run else NO)
+
+
+def _chosen(found: Mapping[str, Playbook], names: Sequence[str]) -> list[Playbook]:
+    for name in names:
+        if name not in found:
+            raise PlaybookNotFoundError(f"no playbook is called {name}, there are {', '.join(sorted(found)) or 'none'}")
+    return [found[name] for name in names or sorted(found)]

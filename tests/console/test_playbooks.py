@@ -1,0 +1,156 @@
+"""The commands about playbooks: what they list, what they find, and what accepting does."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from console.cli import app
+from console.errors import PlaybookNotFoundError
+from console.playbooks.checking import check_playbook
+from console.playbooks.listing import Acceptance, InputRow, list_playbooks
+from remediations.acceptance import read_accepted
+from remediations.catalogue import read_playbooks
+from remediations.contract import judge
+from remediations.errors import PlaybookError
+from remediations.runner import RunnerSettings
+from remediations.tasks import read_tree
+from tests.playbooks.runs import PLAYBOOKS
+
+SIDECAR = """\
+description: Sweep a folder.
+action: sweep
+timeout_seconds: 60
+inputs:
+  sweep_folder: {from: inventory, variable: data_folder}
+  sweep_depth: {from: expression, expression: "host.depth + 1"}
+"""
+SPECS = """\
+argument_specs:
+  main:
+    options:
+      sweep_folder: {type: path, required: true, description: What to sweep.}
+      sweep_depth: {type: int, default: 2}
+      sweep_token: {no_log: true, default: canary}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Settings and a playbook folder with one playbook and the markers."""
+    files = {
+        "tidegate.yml": "engine: {playbooks: playbooks}\nstate_folder: state\n",
+        "playbooks/sweep.yml": "- {name: Sweep, hosts: all, tasks: [{import_role: {name: sweep}}]}\n",
+        "playbooks/sweep.meta.yml": SIDECAR,
+        "playbooks/roles/sweep/meta/argument_specs.yml": SPECS,
+        "playbooks/roles/sweep/tasks/main.yml": "- {name: Sweep, ansible.builtin.command: uptime}\n",
+    }
+    files |= {
+        f"playbooks/{name}": (PLAYBOOKS / name).read_text() for name in ("marker_inspect.yml", "marker_close.yml")
+    }
+    for entry in ("main", "done", "inspect", "close"):
+        name = f"roles/marker/tasks/{entry}.yml"
+        files[f"playbooks/{name}"] = (PLAYBOOKS / name).read_text()
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def said(folder: Path, *words: str) -> tuple[int, str]:
+    """Exit status and output of `tidegate playbooks …`."""
+    answer = CliRunner().invoke(app, ["playbooks", *words], env={"TIDEGATE_CONFIG": str(folder / "tidegate.yml")})
+    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+        raise answer.exception
+    return answer.exit_code, answer.output
+
+
+def test_a_playbook_is_listed_with_its_inputs(folder: Path) -> None:
+    """Each input says its type, whether it must be given, its default and where its value comes from; no secret."""
+    (row,) = list_playbooks(read_playbooks(folder / "playbooks"), {})
+    assert ("sweep", Acceptance.NEW, "Sweep a folder.") == (row.name, row.acceptance, row.description)
+    assert row.inputs == (
+        InputRow("sweep_folder", "path", True, None, "the inventory: data_folder", None, "What to sweep."),
+        InputRow("sweep_depth", "int", False, 2, "the expression host.depth + 1", None, ""),
+        InputRow("sweep_token", "str", False, None, "the role itself: a secret", None, ""),
+    )
+    status, text = said(folder)
+    assert 0 == status
+    assert "sweep_folder" in text
+    assert "canary" not in text + said(folder, "--json")[1]
+
+
+def test_accepting_is_for_the_files_as_they_are(folder: Path) -> None:
+    """A change after it is shown, and needs another word."""
+    assert 0 == said(folder, "accept", "sweep")[0]
+    accepted = read_accepted(folder / "state/engine/accepted.yml")
+    assert {"sweep": read_playbooks(folder / "playbooks")["sweep"].digest} == accepted
+    assert "(accepted)" in said(folder)[1]
+    (folder / "playbooks/roles/sweep/tasks/main.yml").write_text("[]\n")
+    assert "(changed since it was accepted)" in said(folder)[1]
+
+
+def test_the_operators_own_file_is_written_where_they_keep_it(folder: Path) -> None:
+    """With `engine.accepted` the file lies beside the policy, to be reviewed with it."""
+    (folder / "tidegate.yml").write_text("engine: {playbooks: playbooks, accepted: ok.yml}\nstate_folder: state\n")
+    assert 0 == said(folder, "accept", "sweep")[0]
+    assert ["sweep"] == list(read_accepted(folder / "ok.yml"))
+
+
+def test_findings_come_with_file_and_line_and_status_1(folder: Path) -> None:
+    """Rules of the contract and of ansible-lint are told alike."""
+    status, text = said(folder, "check", "--json")
+    (report,) = msgspec.json.decode(text)
+    found = {(each["file"], each["line"], each["rule"]) for each in report["findings"]}
+    assert 1 == status
+    assert ("roles/sweep/tasks/main.yml", 1, "command_by_argv") in found
+    assert ("sweep.yml", 1, "marker_first") in found
+    assert any(rule.startswith("no-changed-when") for _, _, rule in found), found
+    assert [] == report["notes"]
+
+
+def test_a_syntax_error_is_told_in_ansibles_words(folder: Path) -> None:
+    """What Ansible can not read is found before anything else is asked."""
+    (folder / "playbooks/roles/sweep/tasks/main.yml").write_text("- {name: Sweep, no_such_module: {}}\n")
+    status, text = said(folder, "check", "sweep", "--json")
+    (report,) = msgspec.json.decode(text)
+    assert (1, "syntax") == (status, report["findings"][0]["rule"])
+    assert "no_such_module" in report["findings"][0]["words"]
+
+
+def test_without_ansible_lint_the_report_says_so(folder: Path, tmp_path: Path) -> None:
+    """A check that was not made is never taken for one that was passed."""
+    playbook = read_playbooks(folder / "playbooks")["sweep"]
+    settings = RunnerSettings(folder=str(tmp_path), playbooks=str(folder / "playbooks"), home=str(tmp_path))
+    report = check_playbook(playbook, settings, path="/nowhere")
+    assert ("ansible-lint is not installed: its rules were not checked (pip install ansible-lint)",) == report.notes
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("check", "gone"), "no playbook is called gone, there are sweep"),
+        (("accept", "gone"), "no playbook is called gone, there are sweep"),
+        (("dry-run", "gone", "--host", "web-1"), "no playbook is called gone, there are sweep"),
+    ],
+)
+def test_a_name_that_is_none_is_told(folder: Path, words: tuple[str, ...], problem: str) -> None:
+    """The names that there are help whoever mistyped one."""
+    with pytest.raises(PlaybookNotFoundError, match=problem):
+        said(folder, *words)
+
+
+def test_a_folder_without_the_markers_is_refused(folder: Path) -> None:
+    """Without them the engine could not find out what became of a run that broke off."""
+    (folder / "playbooks/marker_close.yml").unlink()
+    with pytest.raises(
+        PlaybookError, match=r"marker_close.yml: is not there: copy it from the playbooks that come with"
+    ):
+        said(folder, "check")
+
+
+@pytest.mark.parametrize("name", sorted(read_playbooks(PLAYBOOKS)))
+def test_shipped_playbooks_keep_the_contract(name: str) -> None:
+    """What is shipped is good enough to copy: no rule finds anything in it. (`make check` asks ansible-lint.)"""
+    assert () == judge(read_tree(PLAYBOOKS, Path(read_playbooks(PLAYBOOKS)[name].path)))
