@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.playbooks.runs import Stage
@@ -89,6 +90,15 @@ def test_steps(case: str, tmp_path: Path) -> None:
     played = stage.play(stage.request(playbook=playbook))
     found = [(task.task, task.step, task.steps) for task in played.tasks]
     assert steps == found, played.result
+
+
+def test_steps_of_some_tags(tmp_path: Path) -> None:
+    """A run that is restricted to tags knows only the tasks that have them."""
+    stage = Stage(tmp_path, tmp_path / "playbooks")
+    stage.settings = msgspec.structs.replace(stage.settings, environment={"ANSIBLE_RUN_TAGS": "look"})
+    tagged = ONE.format(name="T0") + "      tags: [look]\n"
+    played = stage.play(stage.request(playbook=stage.write_playbook("count.yml", tagged + PLAIN + tagged)))
+    assert [(1, 2), (2, 2)] == [(task.step, task.steps) for task in played.tasks]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -39,7 +39,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """Count what the play has without includes."""
         self._begun = 0
-        self._known = set(tasks_of(play.compile()))
+        blocks = play.compile()
+        if play.only_tags != {"all"} or play.skip_tags:
+            variables = play.get_variable_manager().get_vars(play=play)
+            blocks = [block.filter_tagged_tasks(variables) for block in blocks]
+        self._known = set(tasks_of(blocks))
         self._tell()
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: object) -> None:  # noqa: ARG002 - Ansible's own name
