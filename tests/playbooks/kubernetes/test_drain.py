@@ -34,7 +34,7 @@ def test_budget_is_respected(stage: KubernetesStage) -> None:
     """Pods that a disruption budget keeps stay, with the reason; the node takes pods again."""
     stage.protect("web", maxUnavailable=0)
     kept = set(stage.pods()) & stage.pods_on("node-1")
-    played = stage.run("drain", NODE | {"drain_wait_seconds": 2})
+    played = stage.run("drain", NODE | {"drain_wait_seconds": 1})
     assert played.result.status is RunStatus.FAILED
     assert "would violate the pod's disruption budget" in played.result.reason
     assert "It was put back as it was." in played.result.reason
@@ -60,6 +60,15 @@ def test_pod_that_nothing_brings_back(stage: KubernetesStage) -> None:
     assert "cannot delete Pods not managed" in played.result.reason
     assert stage.pods_on("node-1") == before
     assert not stage.is_cordoned("node-1")
+
+
+def test_cut_off_drain(stage: KubernetesStage) -> None:
+    """A node that somebody cordoned and that still has pods is not called drained."""
+    stage.cordon_by_hand("node-1")
+    played = stage.run("drain", NODE)
+    assert played.result.status is RunStatus.FAILED
+    assert "node-1 is taken out already, but 2 still run on it" in played.result.reason
+    assert stage.api.changes == []
 
 
 def test_last_node(stage: KubernetesStage) -> None:

@@ -78,11 +78,9 @@ def test_check_mode(stage: KubernetesStage) -> None:
 
 
 WRONG: dict[str, tuple[Inputs, str]] = {
-    "no such deployment": ({"restart_service_name": "nothing"}, "The namespace shop has no deployment nothing."),
-    "another namespace": ({"restart_kubernetes_namespace": "bank"}, "The namespace bank has no deployment web."),
+    "no such deployment": ({"restart_service_name": "nothing"}, "namespace shop has no deployment nothing."),
     "a pattern": ({"restart_service_name": "we*"}, "exactly one deployment: 'we*'"),
     "no kubeconfig file": ({"restart_kubernetes_config": "/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"),
-    "no such context": ({"restart_kubernetes_context": "production"}, "production"),
     "another service manager": ({"restart_service_manager": "nomad"}, "must be one of"),
 }
 
