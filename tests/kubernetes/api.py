@@ -15,7 +15,8 @@ import aiohttp.web
 import kmock
 import yaml
 
-from tests.kubernetes.cluster import TICK_SECONDS, ApiError, Cluster
+from tests.kubernetes.cluster import TICK_SECONDS, Cluster
+from tests.kubernetes.patches import ApiError
 
 TOKEN = "token-of-the-emulated-cluster"  # noqa: S105 - guards nothing; tests look that it is never written down
 STRATEGIC = "application/strategic-merge-patch+json"

@@ -20,9 +20,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonpatch
+from tests.kubernetes.patches import ApiError, Object, check_selector, check_version, patched
 
-type Object = dict[str, Any]
 type Key = tuple[str, str | None, str]
 
 TICK_SECONDS = 0.05
@@ -36,15 +35,6 @@ API_VERSIONS = {
     "PodDisruptionBudget": "policy/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
 }
-MERGED_BY_NAME = frozenset({"containers", "env", "volumes"})
-
-
-class ApiError(Exception):
-    """What the API answers instead of an object: a status with its reason."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.reason, self.message = status, reason, message
 
 
 class Cluster:
@@ -70,8 +60,8 @@ class Cluster:
                 metadata["namespace"] = namespace
             metadata |= {"resourceVersion": str(self._version), "creationTimestamp": "2026-01-01T00:00:00Z"}
             made: Object = {"apiVersion": API_VERSIONS.get(kind, "v1"), "kind": kind, "metadata": metadata}
-            given = copy.deepcopy(parts)
-            metadata.update(given.pop("metadata", {}))  # type: ignore[arg-type] # of a test's own making
+            given = json.loads(json.dumps(parts))  # nothing is shared, within it neither
+            metadata.update(given.pop("metadata", {}))
             self.objects[kind, namespace, name] = made | given
             return self.objects[kind, namespace, name]
 
@@ -352,49 +342,3 @@ def is_selected(each: Object, labels: str, fields: str) -> bool:
 def visible(objects: Mapping[Key, Object]) -> dict[Key, Object]:
     """Objects without what only the emulation knows."""
     return {key: {name: part for name, part in each.items() if name != "seen"} for key, each in objects.items()}
-
-
-# Patches
-
-
-def patched(before: Object, body: Any, content_type: str) -> Object:  # noqa: ANN401 - JSON
-    """The object after a patch of one of the three kinds."""
-    if content_type == "application/json-patch+json":
-        try:
-            after: Object = jsonpatch.apply_patch(before, body)
-        except jsonpatch.JsonPatchException as error:
-            raise ApiError(
-                422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
-            ) from error
-        return after
-    return merged(copy.deepcopy(before), body, by_name=content_type == "application/strategic-merge-patch+json")
-
-
-def merged(base: Object, change: Object, *, by_name: bool) -> Object:
-    """A merge patch; a strategic one takes lists of named things apart."""
-    for key, value in change.items():
-        if value is None:
-            base.pop(key, None)
-        elif isinstance(value, dict):
-            base[key] = merged(base.get(key) or {}, value, by_name=by_name)
-        elif by_name and key in MERGED_BY_NAME:
-            items = {item["name"]: item for item in base.get(key, ())}
-            for item in value:
-                items[item["name"]] = merged(items.get(item["name"], {}), item, by_name=True)
-            base[key] = list(items.values())
-        else:
-            base[key] = value
-    return base
-
-
-def check_version(before: Object, after: Object) -> None:
-    """A patch that names another version of the object is refused."""
-    if after["metadata"].get("resourceVersion") != before["metadata"]["resourceVersion"]:
-        name = before["metadata"]["name"]
-        raise ApiError(409, "Conflict", f"Operation cannot be fulfilled on {name}: the object has been modified")
-
-
-def check_selector(after: Object) -> None:
-    """A deployment's template has the labels that its selector selects."""
-    if after["kind"] == "Deployment" and not matches(after["spec"]["selector"], after["spec"]["template"]):
-        raise ApiError(422, "Invalid", "`selector` does not match template `labels`")
