@@ -1,7 +1,8 @@
-"""The hosts that may be acted on: an Ansible inventory in its YAML form, resolved into plain values.
+"""The hosts that may be acted on: an Ansible inventory, resolved into plain values.
 
-Only exact host names and plain values are read: no ranges, no patterns, no templates. What a run will reach is
-therefore what this file says, and nothing from an event can widen it.
+One YAML file is read here; INI files, folders, and what has group_vars or host_vars, by Ansible itself. Only exact host
+names and plain values are taken: no ranges, no patterns, no templates, no programs. What a run will reach is therefore
+what these files say, and nothing from an event can widen it.
 """
 
 import re
@@ -12,6 +13,7 @@ import msgspec
 
 from remediations.documents import read_yaml, shortened
 from remediations.errors import InventoryError
+from remediations.inventory_export import Export, export, is_plain
 from remediations.runs import Target
 
 EXACT_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -44,8 +46,26 @@ class Inventory(msgspec.Struct, frozen=True):
         return self.groups.get(group, ())
 
 
-def read_inventory(file: Path) -> Inventory:
-    """Read an Ansible inventory in YAML form. Raises InventoryError, which names the place.
+def read_inventory(path: Path) -> Inventory:
+    """Read an Ansible inventory, a file or a folder. Raises InventoryError, which names the place."""
+    return _read_yaml(path) if is_plain(path) else _read_export(path, export(path))
+
+
+def _read_export(path: Path, read: Export) -> Inventory:
+    """Take what Ansible has read, checked like what is read here."""
+    tree = _Tree(path)
+    for name, group in read.groups.items():
+        body = {"hosts": dict.fromkeys(group.hosts), "children": dict.fromkeys(group.children)}
+        tree.add(name, {key: value for key, value in body.items() if value}, name)
+    for host, variables in read.variables.items():
+        if host in tree.host_variables:
+            tree.host_variables[host] = tree.checked(variables, host)
+    tree.complete()
+    return _inventory(tree)
+
+
+def _read_yaml(file: Path) -> Inventory:
+    """Read one YAML file.
 
     Variables merge as Ansible merges them: parents before children, groups of one depth by `ansible_group_priority` and
     name, the host's own last.
@@ -55,6 +75,10 @@ def read_inventory(file: Path) -> Inventory:
     for name, body in top.items():
         tree.add(name, body, name)
     tree.complete()
+    return _inventory(tree)
+
+
+def _inventory(tree: "_Tree") -> Inventory:
     hosts = sorted(tree.host_variables)
     above = {host: tree.groups_above(host) for host in hosts}
     return Inventory(
@@ -84,7 +108,7 @@ class _Tree:
         for key in parts:
             if key not in _KEYS:
                 raise InventoryError(self.file, path, f"has the unknown key {key}, wanted {', '.join(_KEYS)}")
-        variables = self._variables(parts.get("vars"), f"{path}.vars")
+        variables = self.checked(parts.get("vars"), f"{path}.vars")
         self.group_variables.setdefault(name, {}).update(variables)
         for host, own in _mapping(self.file, f"{path}.hosts", parts.get("hosts")).items():
             self._add_host(host, own, name, f"{path}.hosts.{host}")
@@ -120,10 +144,11 @@ class _Tree:
             )
         if host in (ALL, UNGROUPED):
             raise InventoryError(self.file, path, "is the name of a group that Ansible makes, not of a host")
-        self.host_variables.setdefault(host, {}).update(self._variables(own, path))
+        self.host_variables.setdefault(host, {}).update(self.checked(own, path))
         self.host_parents.setdefault(host, set()).add(group)
 
-    def _variables(self, data: object, path: str) -> dict[str, object]:
+    def checked(self, data: object, path: str) -> dict[str, object]:
+        """Give variables as they are; raise for a name that is none, or a value that is a template."""
         variables = dict(_mapping(self.file, path, data))
         for name, value in variables.items():
             if _NAME.fullmatch(name) is None:
