@@ -13,7 +13,10 @@ CORDON = "PATCH /api/v1/nodes/node-1"
 
 
 def test_drain_and_undrain(stage: KubernetesStage) -> None:
-    """Pods leave as fast as the budget lets them, a DaemonSet's stays; undrain makes the node schedulable again."""
+    """Pods leave as fast as the budget lets them, a DaemonSet's stays; undrain makes the node schedulable again.
+
+    What is drained already stays as it is.
+    """
     stage.scale_by_hand("web", 4)
     stage.protect("web", minAvailable=3)  # two of four are on this node: the second has to wait
     stage.add_pod("agent", "node-1", "DaemonSet")
@@ -25,7 +28,11 @@ def test_drain_and_undrain(stage: KubernetesStage) -> None:
     assert played.result.result["drain"] == {"web-1": {"server": "node-1", "changed": True, "others": 1, "pods": 3}}
     evictions = [change for change in stage.api.changes if change.endswith("/eviction")]
     assert len(evictions) > 3
-    back = stage.run("undrain", NODE, action=2)
+    before = stage.api.changes
+    again = stage.run("drain", NODE, action=2)
+    assert again.result.result["drain"] == {"web-1": {"server": "node-1", "changed": False, "others": 1, "pods": 0}}
+    assert stage.api.changes == before
+    back = stage.run("undrain", NODE, action=3)
     assert back.result.status is RunStatus.SUCCESSFUL, back.result
     assert not stage.is_cordoned("node-1")
 
@@ -88,6 +95,7 @@ def test_check_mode(stage: KubernetesStage) -> None:
     """A check tells how many pods would go and changes nothing."""
     played = stage.run("drain", NODE, check=True)
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
+    assert played.result.result["drain"] == {"web-1": {"server": "node-1", "changed": True, "others": 1, "pods": 2}}
     assert stage.api.changes == []
 
 
