@@ -1,7 +1,8 @@
 """How the detectors compile their kernels: parts are inlined into entries, and entries are cached on disk.
 
 numba keys its cache by the file of the entry alone, so a change in a part would leave a stale kernel behind. Entries
-therefore refer to `SOURCES`, the checksum of all files of the compiled packages, which numba makes part of the key.
+therefore refer to `SOURCES`, the checksum of this file and all files of the compiled packages, which numba makes part
+of the key.
 
 Whole arrays are not assigned in kernels (`row[:] = 0`): the message of their error alone takes seconds to compile.
 """
@@ -30,17 +31,28 @@ def checksum(folders: Iterable[Path]) -> int:
     return total
 
 
-SOURCES: Final = checksum(Path(__file__).parent / package for package in PACKAGES)
+HERE: Final = Path(__file__)
+SOURCES: Final = zlib.crc32(HERE.read_bytes(), checksum(HERE.parent / package for package in PACKAGES))
+
+
+_njit: Final = cast("Callable[..., Callable[[_Function], _Function]]", numba.njit)  # its types lack some options
 
 
 def part[F: _Function](function: F) -> F:
     """Compile a function that only other compiled functions call, into these."""
-    return cast("F", numba.njit(error_model="numpy", forceinline=True)(function))
+    return cast("F", _njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)(function))
+
+
+def stage[F: _Function](function: F) -> F:
+    """As `part`, for one that is made of parts and used once: it is put into its caller before either is optimised."""
+    return cast("F", numba.njit(error_model="numpy", inline="always")(function))
 
 
 def call[F: _Function](function: F) -> F:
-    """Compile a function with loops of its own: not inlined, so that it is compiled once and optimised alone."""
-    return cast("F", numba.njit(error_model="numpy")(function))
+    """Compile a function with loops of its own: not inlined, so that it is compiled once and optimised alone. Python
+    can not call it.
+    """
+    return cast("F", _njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)(function))
 
 
 def entry[F: _Function](function: F) -> F:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.compiled import SOURCES, borrowed, entry, part
+from detectors.compiled import SOURCES, borrowed, entry, part, stage
 from detectors.memory.alarm import NONE, turn
 from detectors.memory.combination import mean, power_mean
 from detectors.memory.layout import (
@@ -37,7 +37,7 @@ SETTLE: Final = 12.0  # rows before the first is remembered: the means settle
 WARM: Final = 20.0  # rows before distances are calibrated: the memories fill
 
 
-@part
+@stage
 def judge(floats: Floats, shape: Shape, told: Floats, v: int, cal: float) -> int:
     """Score view v, changing no state: fills in its vote and what is nearest, and returns where its number belongs."""
     tail, memory = ALARM_SIZE + v * TAIL_SIZE, shape.memories + v * shape.values
@@ -52,7 +52,7 @@ def judge(floats: Floats, shape: Shape, told: Floats, v: int, cal: float) -> int
     return at
 
 
-@part
+@stage
 def learn(floats: Floats, shape: Shape, told: Floats, v: int, at: int, rows: float, weight: float) -> None:
     """Learn view v: its calibration, and its number if that surprised or belongs to the sample of the past."""
     tail, cal = ALARM_SIZE + v * TAIL_SIZE, rows - SETTLE - WARM
@@ -72,7 +72,7 @@ def silence(told: Floats) -> None:
         told[v, VOTE] = told[v, SEEN] = told[v, NEAREST] = 0.0
 
 
-@part
+@stage
 def step(
     words: Words,
     floats: Floats,

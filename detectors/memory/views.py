@@ -87,7 +87,7 @@ def look(words: Words, floats: Floats, shape: Shape, time: float, x: float, weig
         terms[WEEK_TERM] = x if math.isnan(usual) else usual
     for i in range(len(shape.windows)):
         mean = words[MEANS_START + i]
-        terms[MEAN_TERMS + i] = mean + ew_rate(shape.windows[i], weight, age) * (x - mean)
+        terms[MEAN_TERMS + i] = mean + ew_rate(float(shape.windows[i]), weight, age) * (x - mean)
 
 
 @part

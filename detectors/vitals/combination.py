@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from detectors.compiled import part
+from detectors.compiled import stage
 from detectors.vitals.layout import (
     ANOMALY,
     COUNTS,
@@ -39,7 +39,7 @@ SCORE_MAXIMUM: Final = 20.0
 ZERO: Final = 0.0
 
 
-@part
+@stage
 def relations(grid: Floats, told: Floats, count: int, active: float) -> float:
     """M: the geometric mean over level and quick of the Mahalanobis length of the normal scores, per active metric."""
     total = 0.0
@@ -49,7 +49,7 @@ def relations(grid: Floats, told: Floats, count: int, active: float) -> float:
     return math.exp(total / RELATED)
 
 
-@part
+@stage
 def movement(told: Floats, count: int, active: float) -> float:
     """Q: the geometric mean over quick and jump of the root mean square of the normal scores."""
     total = 0.0
@@ -63,7 +63,7 @@ def movement(told: Floats, count: int, active: float) -> float:
     return math.exp(total)
 
 
-@part
+@stage
 def new_jumps(head: Words, grid: Floats, told: Floats, count: int, values_a_day: float) -> float:
     """J: how new the jumps of the last few rows are, 0 where so new ones come about daily, NOVELTY_ZERO lower."""
     nearest(grid, told, count)
@@ -71,7 +71,7 @@ def new_jumps(head: Words, grid: Floats, told: Floats, count: int, values_a_day:
     return float(head[NOVELTY]) - math.log10(values_a_day) + NOVELTY_ZERO
 
 
-@part
+@stage
 def combine(
     head: Words, grid: Floats, told: Floats, count: int, active: float, rows_a_day: float, result: Words
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.compiled import SOURCES, entry, part
+from detectors.compiled import SOURCES, borrowed, entry, part, stage
 from detectors.vitals.combination import combine
 from detectors.vitals.layout import (
     ABSENT,
@@ -58,7 +58,7 @@ def resolution(origin: Words, grid: Floats, i: int) -> float:
     return max(FLOOR * (float(grid[HIGH, i]) - float(grid[LOW, i])), least(origin, i))
 
 
-@part
+@stage
 def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, rows: float) -> None:
     """Whether the metric is here and counts, its relative value, and how long it was not seen."""
     told[HERE, i] = told[COUNTS, i] = told[WEIGHT, i] = 0.0
@@ -70,7 +70,7 @@ def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, row
         grid[ABSENT, i] += rows
 
 
-@part
+@stage
 def judge(origin: Words, grid: Floats, told: Floats, i: int) -> None:
     """Fill in the normal scores of one metric, capped and uncapped."""
     for v in range(VIEWS):
@@ -88,7 +88,7 @@ def judge(origin: Words, grid: Floats, told: Floats, i: int) -> None:
         told[NORMAL + v, i] = math.copysign(min(z, Z_CAP), deviation)
 
 
-@part
+@stage
 def learn_metric(origin: Words, grid: Floats, told: Floats, i: int, a_day: float) -> None:
     """Learn level, range and tails of one metric that is here; a rarer metric learns more at a time."""
     seen, own_a_day = float(grid[SEEN, i]), a_day / max(float(grid[EVERY, i]), 1.0)
@@ -106,7 +106,7 @@ def learn_metric(origin: Words, grid: Floats, told: Floats, i: int, a_day: float
     learn_level(grid, told, i, move)
 
 
-@part
+@stage
 def learn(head: Words, origin: Words, grid: Floats, told: Floats, count: int, a_day: float) -> None:
     """Learn a row."""
     slot = int(head[ROWS]) % RING
@@ -122,7 +122,7 @@ def learn(head: Words, origin: Words, grid: Floats, told: Floats, count: int, a_
             refresh(grid, view, count)
 
 
-@part
+@stage
 def step(
     head: Words,
     origin: Words,
@@ -169,6 +169,8 @@ def _compiled(sources: int) -> _Apply:
         blames: Floats,
     ) -> None:
         _ = sources  # part of the key of numba's cache
+        head, origin, grid, told = borrowed(head), borrowed(origin), borrowed(grid), borrowed(told)
+        values, results = borrowed(values), borrowed(results)
         for row in range(len(times)):
             for place in range(results.shape[1]):
                 results[row, place] = 0.0
