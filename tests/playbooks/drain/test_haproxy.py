@@ -122,6 +122,16 @@ def test_what_an_operator_drained_stays_drained(stage: DrainStage, balancer: HAP
     assert balancer.states()["web-1"] == "DRAIN"
 
 
+def test_what_somebody_else_is_draining(stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
+    """A server that is out already but still has requests is not called drained."""
+    held = HeldRequest(balancer.port, servers, "web-1")
+    balancer.ask("set server shop/web-1 state drain")
+    result = stage.run("drain").result
+    servers["web-1"].release.set()
+    assert (result.status, "web-1 is taken out already, but 1 still run on it" in result.reason) == (FAILED, True)
+    assert held.answer().server == "web-1"
+
+
 def test_maintenance(stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
     """Maintenance comes after the drain; an undrain of what is not fit fails, and leaves it in maintenance."""
     assert stage.run("drain", drain_maintenance=True).result.status is SUCCESSFUL
