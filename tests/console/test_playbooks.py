@@ -145,12 +145,12 @@ def test_a_folder_without_the_markers_is_refused(folder: Path) -> None:
     """Without them the engine could not find out what became of a run that broke off."""
     (folder / "playbooks/marker_close.yml").unlink()
     with pytest.raises(
-        PlaybookError, match=r"marker_close.yml: is not there: copy it from the playbooks that come with"
+        PlaybookError, match=r"marker_close.yml: is not there: copy it from the playbooks"
     ):
         said(folder, "check")
 
 
 @pytest.mark.parametrize("name", sorted(read_playbooks(PLAYBOOKS)))
 def test_shipped_playbooks_keep_the_contract(name: str) -> None:
-    """What is shipped is good enough to copy: no rule finds anything in it. (`make check` asks ansible-lint.)"""
+    """What is shipped is good enough to copy: no rule finds anything in it. `make check` asks ansible-lint."""
     assert () == judge(read_tree(PLAYBOOKS, Path(read_playbooks(PLAYBOOKS)[name].path)))
