@@ -33,8 +33,8 @@ def field_descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
     return found
 
 
-def type_words(kind: msgspec.inspect.Type) -> str:
-    """A field's type as an operator would say it."""
+def number_words(kind: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
+    """A number's type with its range."""
     match kind:
         case msgspec.inspect.IntType(ge=0, le=high) if high is not None:
             return f"integer 0 to {high}"
@@ -42,6 +42,13 @@ def type_words(kind: msgspec.inspect.Type) -> str:
             return "integer above 0"
         case msgspec.inspect.FloatType(gt=low):
             return "number" if low is None else "number above 0"
+
+
+def type_words(kind: msgspec.inspect.Type) -> str:
+    """A field's type as an operator would say it."""
+    match kind:
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            return number_words(kind)
         case msgspec.inspect.LiteralType(values=values):
             return " or ".join(f"`{value}`" for value in values)
         case msgspec.inspect.BoolType():

@@ -144,9 +144,7 @@ def test_a_name_that_is_none_is_told(folder: Path, words: tuple[str, ...], probl
 def test_a_folder_without_the_markers_is_refused(folder: Path) -> None:
     """Without them the engine could not find out what became of a run that broke off."""
     (folder / "playbooks/marker_close.yml").unlink()
-    with pytest.raises(
-        PlaybookError, match=r"marker_close.yml: is not there: copy it from the playbooks"
-    ):
+    with pytest.raises(PlaybookError, match=r"marker_close.yml: is not there: copy it from the playbooks"):
         said(folder, "check")
 
 
