@@ -1,4 +1,4 @@
-"""One level that may move: its blocks, what was normal in the past eight days, and River's opinion of it."""
+"""One level that may move: what was normal on it in the past eight days, and River's opinion of it."""
 
 import math
 from array import array
@@ -16,6 +16,7 @@ BLOCKS_AN_HOUR: Final = 60
 LAG_BLOCKS: Final = 20.0  # a detector needs at most about so many to find a change that matters
 NO_HOUR: Final = (0.0, 0.0, 0.0, 0.0)  # blocks and mean of the open one, whether one is complete, its mean
 NOT_FIRED: Final = (0.0, 0.0, 0.0, 0.0)  # since, level before, blocks, their mean
+LARGEST: Final = 1e15  # in size; the square of what is larger may not be a number
 HOURS: Final = 192  # eight days: a week, and the day on which it is told apart
 
 
@@ -39,7 +40,6 @@ class SavedStream(msgspec.Struct, frozen=True, array_like=True):
     name: str
     began: float
     last: float
-    block: tuple[float, float, float]
     hour: tuple[float, float, float, float]
     fired: tuple[float, float, float, float]
     hours: bytes
@@ -51,9 +51,9 @@ class SavedStream(msgspec.Struct, frozen=True, array_like=True):
 class Stream:
     """One level of one host.
 
-    Readings become means of blocks, those go to a detector of River in standard deviations. Once it speaks, the mean of
-    what follows is compared with every hour that is remembered: what was there before, be it each night, is no move.
-    Nor is growth as usual: the mean must be outside by more than the hours differ from each other.
+    Means of blocks go to a detector of River in standard deviations. Once it speaks, the mean of what follows is
+    compared with every hour that is remembered: what was there before, be it each night, is no move. Nor is growth as
+    usual: the mean must be outside by more than the hours differ from each other.
 
     Parameters:
         name: Of the series, or of what else is watched.
@@ -64,7 +64,6 @@ class Stream:
 
     __slots__ = (
         "began",
-        "block",
         "detector",
         "fired",
         "hour",
@@ -83,28 +82,18 @@ class Stream:
         self.seed = seed
         self.least = least
         self.began = self.last = -math.inf
-        self.block = (0.0, 0.0, 0.0)  # since, readings, mean
         self.hour = NO_HOUR
         self.fired = NOT_FIRED
         self.hours = array("f")
         self.units = Units()
         self.detector = DRIFTS[settings.detector](seed=seed)
 
-    def update(self, time: float, value: float) -> Move | None:
-        """Take a reading in; the move that it completes, if any."""
+    def update(self, since: float, mean: float) -> Move | None:
+        """Take in a block: its event time and the mean of its readings; the move that it completes, if any."""
+        mean = min(max(mean, -LARGEST), LARGEST)
         if math.isinf(self.began):
-            self.began = time
-            self.block = (time, 0.0, 0.0)
-        since, readings, mean = self.block
-        move = None
-        if readings and not 0.0 <= time - since < self.settings.block_seconds:
-            move = self._end_block(since, mean)
-            since, readings, mean = time, 0.0, 0.0
-        self.block = (since, readings + 1.0, mean + (value - mean) / (readings + 1.0))
-        self.last = time
-        return move
-
-    def _end_block(self, since: float, mean: float) -> Move | None:
+            self.began = since
+        self.last = since
         began, before, blocks, after = self.fired
         if began:
             # A spell is no move: only the second half of the blocks counts.
@@ -147,7 +136,7 @@ class Stream:
         self.hour = NO_HOUR
 
     def _keep(self, hour: float) -> None:
-        self.hours.append(min(max(hour, -3e38), 3e38))
+        self.hours.append(hour)
         del self.hours[:-HOURS]
 
     def state(self) -> SavedStream:
@@ -156,7 +145,6 @@ class Stream:
             name=self.name,
             began=self.began,
             last=self.last,
-            block=self.block,
             hour=self.hour,
             fired=self.fired,
             hours=self.hours.tobytes(),
@@ -169,7 +157,7 @@ class Stream:
     def restore(cls, state: SavedStream, settings: DriftSettings, seed: int = 0, least: float = 0.0) -> "Stream":
         """A stream with this state; another detector than the saved one starts empty. ValueError if it is none."""
         stream = cls(state.name, settings, seed, least)
-        stream.began, stream.last, stream.block, stream.hour = state.began, state.last, state.block, state.hour
+        stream.began, stream.last, stream.hour = state.began, state.last, state.hour
         stream.fired = state.fired
         stream.hours.frombytes(state.hours[-4 * HOURS :])
         stream.units.level = Level.restore(state.level)

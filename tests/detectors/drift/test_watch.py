@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from detectors.drift.settings import DriftSettings
-from detectors.drift.stream import HOURS, SavedStream
-from detectors.drift.watch import SCORE, DriftWatch
+from detectors.drift.stream import HOURS
+from detectors.drift.watch import SCORE, DriftWatch, SavedWatch
 from tests.detectors.streams import seeded
 
 DAY = 1440
@@ -116,7 +116,7 @@ def test_without_a_detector_nothing_is_watched() -> None:
     """An empty name switches it off."""
     watch = DriftWatch(DriftSettings(detector=""))
     assert watch.update(START, 0.1, {"cpu": 1.0}) == []
-    assert watch.state() == []
+    assert watch.state().streams == []
 
 
 @pytest.mark.parametrize("detector", ["adwin", "page_hinkley", "kswin"])
@@ -132,7 +132,7 @@ def test_state_round_trip_is_exact(detector: str) -> None:
         told[1].extend(pieces.update(60.0 * minute, 0.1, {"cpu": load}))
         if minute % 37 == 0:
             saved = msgspec.msgpack.encode(pieces.state())
-            pieces = DriftWatch.restore(msgspec.msgpack.decode(saved, type=list[SavedStream]), settings, seed=3)
+            pieces = DriftWatch.restore(msgspec.msgpack.decode(saved, type=SavedWatch), settings, seed=3)
             assert saved == msgspec.msgpack.encode(pieces.state())
     assert told[0] == told[1]
     assert len(told[0]) == 1
@@ -149,6 +149,26 @@ def test_another_detector_keeps_what_was_normal() -> None:
     assert len(other.streams["cpu"].hours) == 8
 
 
+def test_series_that_are_not_wanted_any_more_are_dropped() -> None:
+    """Who narrows `series` frees the places of the others at once."""
+    watch = DriftWatch(DriftSettings())
+    watch.update(START, 0.1, {"cpu": 30.0, "disk": 5.0})
+    narrow = DriftWatch.restore(watch.state(), DriftSettings(series=("cpu",)))
+    narrow.update(START + 1.0, 0.1, {"cpu": 30.0, "disk": 5.0})
+    assert [SCORE, "cpu"] == list(narrow.streams)
+
+
+def test_a_state_that_contradicts_itself_is_refused() -> None:
+    """Sums of a stream that is not there, or without their count."""
+    watch = DriftWatch(DriftSettings())
+    watch.update(START, 0.1, {"cpu": 30.0})
+    saved = watch.state()
+    damaged = [SavedWatch(START, {"cpu": 1.0}, {}, saved.streams), SavedWatch(START, {"x": 1.0}, {"x": 1}, [])]
+    for state in damaged:
+        with pytest.raises(ValueError, match="are of no watch"):
+            DriftWatch.restore(state, watch.settings)
+
+
 def test_memory_is_bounded() -> None:
     """Eight days of hours, whatever the age."""
     watch = DriftWatch(DriftSettings())
@@ -158,13 +178,13 @@ def test_memory_is_bounded() -> None:
     assert len(msgspec.msgpack.encode(watch.state())) < 6000
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 5e-324])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 1.7e308, 5e-324])
 def test_any_number_is_survived(value: float) -> None:
     """A state that can be saved, restored and used again."""
     settings = DriftSettings(history_seconds=0.0)
     watch = DriftWatch(settings)
     for minute in range(400):
-        watch.update(60.0 * minute, 0.1, {"cpu": value if minute % 3 else 1.0})
+        watch.update(30.0 * minute, 0.1, {"cpu": value if minute % 3 else 1.0})
     again = DriftWatch.restore(watch.state(), settings)
     assert watch.state() == again.state()
     assert again.update(1e6, 0.1, {"cpu": 1.0}) == []
