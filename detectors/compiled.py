@@ -1,8 +1,9 @@
 """How the detectors compile their kernels: parts are inlined into entries, and entries are cached on disk.
 
-numba keys its cache by the file of the entry alone, so a change in a part would leave a stale kernel behind. Entries
-therefore refer to `SOURCES`, the checksum of this file and all files of the compiled packages, which numba makes part
-of the key.
+numba keys its cache by the file of the entry alone, so a change in a part would leave a stale kernel behind; and it
+writes the index of a cache before the machine code that it names, so that a process that starts meanwhile, or after one
+that was killed there, loads what stood under that name before: code for another layout of memory. Entries are therefore
+cached under a name of their own for each version of the sources (`SOURCES`) and of numba.
 
 Whole arrays are not assigned in kernels (`row[:] = 0`): the message of their error alone takes seconds to compile.
 """
@@ -32,7 +33,9 @@ def checksum(folders: Iterable[Path]) -> int:
 
 
 HERE: Final = Path(__file__)
-SOURCES: Final = zlib.crc32(HERE.read_bytes(), checksum(HERE.parent / package for package in PACKAGES))
+PARTS: Final = checksum(HERE.parent / package for package in PACKAGES)
+SOURCES: Final = zlib.crc32(HERE.read_bytes() + numba.__version__.encode(), PARTS)
+"""The checksum of this file, all files of the compiled packages, and the version of numba."""
 
 
 _njit: Final = cast("Callable[..., Callable[[_Function], _Function]]", numba.njit)  # its types lack some options
@@ -57,6 +60,7 @@ def call[F: _Function](function: F) -> F:
 
 def entry[F: _Function](function: F) -> F:
     """Compile a function that Python calls; the machine code is kept beside the source, or in the user's cache."""
+    function.__qualname__ = f"{function.__name__}_{SOURCES:08x}"  # numba names the files by it
     return cast("F", numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 

@@ -1,12 +1,11 @@
 """The compiled sequence: look, judge each view and learn it, combine, turn the alarm."""
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
-from detectors.compiled import SOURCES, borrowed, entry, part, stage
+from detectors.compiled import borrowed, entry, part, stage
 from detectors.memory.alarm import NONE, turn
 from detectors.memory.combination import mean, power_mean
 from detectors.memory.layout import (
@@ -102,44 +101,34 @@ def step(
     return score, ranking, turn(floats, score, weight, gap)
 
 
-type _Apply = Callable[[Words, Rows, Rows, Words, Words, Flags, Words, Turns, Floats, Words], None]
+@entry
+def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out
+    words: Words,
+    plan: Rows,
+    rows: Rows,
+    times: Words,
+    values: Words,
+    learns: Flags,
+    results: Words,
+    turns: Turns,
+    told: Floats,
+    terms: Words,
+) -> None:
+    """Samples in order, each of a row of state; `terms` is room to work in.
 
-
-def _compiled(sources: int) -> _Apply:
-    @entry
-    def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out, in the order of `_Apply`
-        words: Words,
-        plan: Rows,
-        rows: Rows,
-        times: Words,
-        values: Words,
-        learns: Flags,
-        results: Words,
-        turns: Turns,
-        told: Floats,
-        terms: Words,
-    ) -> None:
-        _ = sources  # part of the key of numba's cache
-        shape, words, told = shape_of(borrowed(plan)), borrowed(words), borrowed(told)
-        terms, floats = borrowed(terms), words.view(np.float32)
-        for i in range(len(rows)):
-            score, ranking, turned, row = 0.0, 0.0, NONE, rows[i]
-            if math.isfinite(values[i]) and math.isfinite(times[i]):
-                if not 0 <= row < len(words):
-                    raise IndexError("a row that the table does not have")
-                score, ranking, turned = step(
-                    words[row], floats[row, shape.skip :], shape, times[i], values[i], learns[i], terms, told[i]
-                )
-            else:
-                silence(told[i])
-            results[SCORE, i], results[RANKING, i], turns[i] = score, ranking, np.int8(turned)
-
-    return apply
-
-
-apply: Final = _compiled(SOURCES)
-"""Samples in order, each of a row of state; `terms` is room to work in.
-
-Fills in `results` (RESULT_SIZE by samples), `turns` and `told` (samples by views by TOLD_SIZE). A value or time that is
-not finite changes nothing and scores 0.
-"""
+    Fills in `results` (RESULT_SIZE by samples), `turns` and `told` (samples by views by TOLD_SIZE). A value or time
+    that is not finite changes nothing and scores 0.
+    """
+    shape, words, told = shape_of(borrowed(plan)), borrowed(words), borrowed(told)
+    terms, floats = borrowed(terms), words.view(np.float32)
+    for i in range(len(rows)):
+        score, ranking, turned, row = 0.0, 0.0, NONE, rows[i]
+        if math.isfinite(values[i]) and math.isfinite(times[i]):
+            if not 0 <= row < len(words):
+                raise IndexError("a row that the table does not have")
+            score, ranking, turned = step(
+                words[row], floats[row, shape.skip :], shape, times[i], values[i], learns[i], terms, told[i]
+            )
+        else:
+            silence(told[i])
+        results[SCORE, i], results[RANKING, i], turns[i] = score, ranking, np.int8(turned)

@@ -123,7 +123,7 @@ class SeriesTable:
 
         Samples that are not to be learned (`learns` false) are scored and turn alarms, and leave all that was learned
         as it is. Values and times that are not finite change nothing. IndexError if a row is none of the table's; the
-        samples before it are learned.
+        samples before it are learned. ValueError if the arrays are not equally long.
         """
         count = len(rows)
         results, turns = np.empty((RESULT_SIZE, count)), np.empty(count, np.int8)
@@ -132,6 +132,9 @@ class SeriesTable:
             if count > len(self._always):
                 self._always = np.ones(2 * count, np.bool_)
             learns = self._always[:count]
+        if not count == len(times) == len(values) == len(learns):  # the kernel reads them unchecked
+            lengths = f"{count} rows, {len(times)} times, {len(values)} values, {len(learns)} learns"
+            raise ValueError(f"{lengths}, wanted as many of each")
         kernel.apply(self.words, self._plan, rows, times, values, learns, results, turns, told, self._terms)
         return Readings(results[SCORE], results[RANKING], turns, told)
 
@@ -151,7 +154,18 @@ class SeriesTable:
         magic, stamp = HEADER.unpack_from(state)
         if (magic, stamp) != (MAGIC, self.profile.stamp()):
             raise RowError(f"these bytes are no row of profile {self.profile.name!r}, or of another version of it")
-        self.words[row] = np.frombuffer(state, np.float64, offset=HEADER.size)
+        words = np.frombuffer(state, np.float64, offset=HEADER.size)
+        if not self._is_sound(words):
+            raise RowError(f"a row of profile {self.profile.name!r} is damaged: numbers that no series leaves behind")
+        self.words[row] = words
+
+    def _is_sound(self, words: Words) -> bool:
+        """Whether the kernel can work on a row: it reads as many remembered numbers as the row says, unchecked."""
+        shape, views = self._shape, len(self.profile.views)
+        floats: Floats = words.view(np.float32)[shape.skip :][: shape.week]
+        counts = floats[ALARM_SIZE + REMEMBERED : ALARM_SIZE + views * TAIL_SIZE : TAIL_SIZE]
+        finite = np.isfinite(words[: shape.skip // 2]).all() and np.isfinite(floats).all()
+        return bool(finite and words[ROWS] >= 0.0 and counts.min() >= 0.0 and counts.max() <= shape.values)
 
     def band(self, row: int) -> tuple[float, float]:
         """The middle nine tenths of the values that the row remembers; (nan, nan) before the first."""

@@ -55,6 +55,7 @@ CAPACITY_MAXIMUM: Final = 64
 GROWTH: Final = 1.25
 HEADER: Final = struct.Struct("<4sHH")
 MAGIC: Final = b"tgv1"
+AXES: Final = 2  # rows by metrics
 NO_BLAMES: Final[Floats] = np.zeros((0, 0), np.float32)
 
 
@@ -150,8 +151,14 @@ class Block:
         self.parts.origin[LEAST, slot] = least
 
     def apply(self, times: Words, values: Words, learns: Flags | None = None) -> Rows:
-        """Score, then learn, rows in order: epoch seconds, rows by metrics; NaN is missing."""
+        """Score, then learn, rows in order: epoch seconds, rows by metrics; NaN is missing.
+
+        ValueError if there are more metrics than the block has, or not as many rows as times.
+        """
         values = np.ascontiguousarray(values, np.float64)
+        if values.ndim != AXES or values.shape[1] > self.metrics or len(values) != len(times):
+            wanted = f"{len(times)} rows of at most {self.metrics} metrics"
+            raise ValueError(f"values of shape {values.shape}, wanted {wanted}")
         results = np.empty((len(times), RESULT_SIZE))
         blames = np.zeros(values.shape, np.float32)
         flags = np.ones(len(times), np.bool_) if learns is None else learns
@@ -160,7 +167,9 @@ class Block:
         return Rows(results[:, SCORE], results[:, ANOMALY], votes, blames)
 
     def step(self, time: float, values: Words, *, learn: bool) -> list[float]:
-        """Score, then learn, one row: epoch seconds, one value a metric; returns what `layout` says is told of it."""
+        """Score, then learn, one row: epoch seconds, one value a metric of the block; returns what `layout` says is
+        told of it.
+        """
         self._time[0], self._learns[0] = time, learn
         kernel.apply(*self.parts, self._time, values[np.newaxis], self._learns, self._told, self._result, NO_BLAMES)
         told: list[float] = self._result[0].tolist()
@@ -234,7 +243,15 @@ class Block:
         block = cls()
         block._bind(np.frombuffer(state, np.float64, offset=HEADER.size).copy(), capacity)
         block.metrics = metrics
+        if not block._is_sound():
+            raise RowError("a saved block of metrics is damaged: numbers that no host leaves behind")
         return block
+
+    def _is_sound(self) -> bool:
+        """Whether all numbers are finite but those of metrics not seen: a covariance of others has no inverse."""
+        head, origin, grid = self.parts
+        rest = head, origin[FIRST + 1 :], grid[:RING_START], grid[SQUARES:]
+        return all(bool(np.isfinite(part).all()) for part in rest)
 
 
 def warm() -> None:

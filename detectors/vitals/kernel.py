@@ -1,12 +1,11 @@
 """The compiled sequence: look at each metric, judge it, combine, learn."""
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
-from detectors.compiled import SOURCES, borrowed, entry, part, stage
+from detectors.compiled import borrowed, entry, part, stage
 from detectors.vitals.combination import combine
 from detectors.vitals.layout import (
     ABSENT,
@@ -152,40 +151,30 @@ def step(
         head[ROWS] += 1.0
 
 
-type _Apply = Callable[[Words, Words, Floats, Words, Words, Flags, Floats, Words, Floats], None]
+@entry
+def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out
+    head: Words,
+    origin: Words,
+    grid: Floats,
+    times: Words,
+    values: Words,
+    learns: Flags,
+    told: Floats,
+    results: Words,
+    blames: Floats,
+) -> None:
+    """Rows in order, of one block; fills in `results` (rows by RESULT_SIZE) and `blames` (as many rows as it has).
 
-
-def _compiled(sources: int) -> _Apply:
-    @entry
-    def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out, in the order of `_Apply`
-        head: Words,
-        origin: Words,
-        grid: Floats,
-        times: Words,
-        values: Words,
-        learns: Flags,
-        told: Floats,
-        results: Words,
-        blames: Floats,
-    ) -> None:
-        _ = sources  # part of the key of numba's cache
-        head, origin, grid, told = borrowed(head), borrowed(origin), borrowed(grid), borrowed(told)
-        values, results = borrowed(values), borrowed(results)
-        for row in range(len(times)):
-            for place in range(results.shape[1]):
-                results[row, place] = 0.0
-            if math.isfinite(times[row]):
-                step(head, origin, grid, times[row], values[row], learns[row], told, results[row])
-                if row < len(blames):
-                    for metric in range(values.shape[1]):
-                        blames[row, metric] = grid[BLAME, metric]
-
-    return apply
-
-
-apply: Final = _compiled(SOURCES)
-"""Rows in order, of one block; fills in `results` (rows by RESULT_SIZE) and `blames` (as many rows as it has).
-
-`told` (TOLD_SIZE by capacity) holds what is told of the last row. A missing value is NaN; a row whose time is not
-finite changes nothing and scores 0.
-"""
+    `told` (TOLD_SIZE by capacity) holds what is told of the last row. A missing value is NaN; a row whose time is not
+    finite changes nothing and scores 0.
+    """
+    head, origin, grid, told = borrowed(head), borrowed(origin), borrowed(grid), borrowed(told)
+    values, results = borrowed(values), borrowed(results)
+    for row in range(len(times)):
+        for place in range(results.shape[1]):
+            results[row, place] = 0.0
+        if math.isfinite(times[row]):
+            step(head, origin, grid, times[row], values[row], learns[row], told, results[row])
+            if row < len(blames):
+                for metric in range(values.shape[1]):
+                    blames[row, metric] = grid[BLAME, metric]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from detectors.compiled import SOURCES
+
 COUNT = """
 import json
 from detectors.compiled import warm
@@ -26,3 +28,13 @@ def test_warm_compiles_every_kernel_once_and_a_later_start_loads_them(tmp_path: 
         told.append(done.stdout)
     assert told[0] == ""
     assert json.loads(told[1]) == [[1, 0], [1, 0]]
+    check_names(tmp_path)
+
+
+def check_names(cache: Path) -> None:
+    """Files of machine code are named by the version of the sources: numba writes an index before the code it names,
+    and no other version's code may stand there meanwhile.
+    """
+    files = sorted(file.name for file in cache.rglob("*.nb?"))
+    assert len(files) == 4
+    assert [name for name in files if f"_{SOURCES:08x}-" not in name] == []

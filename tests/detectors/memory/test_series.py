@@ -1,6 +1,7 @@
 """A series detector: bounded on any input, exact state, paused learning, evidence."""
 
 import math
+import struct
 
 import numpy as np
 import pytest
@@ -9,13 +10,16 @@ from hypothesis import strategies as st
 
 from detectors.errors import RowError
 from detectors.memory import tail
-from detectors.memory.layout import ALARM_SIZE, MEANS_START, Words
+from detectors.memory.layout import ALARM_SIZE, MEANS_START, REMEMBERED, TAIL_SIZE, Words
 from detectors.memory.profiles import FULL, LEAN, PROFILES, Profile
 from detectors.memory.series import MATURE_ROWS, SeriesDetector, SeriesTable, Turn
 from tests.detectors.memory.series import KINDS, daily, noise, times
 
 BOTH = pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 HOSTILE = [math.nan, math.inf, -math.inf, 1e300, -1e300, 1.7e308, 5e-324, 0.0, -0.0, 2.0**53 + 2, 1e15, 1.0]
+
+
+WORDS = [struct.pack("<d", value) for value in HOSTILE] + [struct.pack("<ff", value, value) for value in (1e9, -1.0)]
 
 
 def state_numbers(detector: SeriesDetector) -> tuple[Words, Words]:
@@ -259,3 +263,41 @@ def test_a_row_that_the_table_does_not_have_is_refused() -> None:
     for row in (-1, 2, 1 << 40):
         with pytest.raises(IndexError):
             table.apply(np.array([row]), times(1), noise(1))
+
+
+def test_arrays_of_unequal_lengths_are_refused() -> None:
+    """The error says how many there were of each; nothing was learned."""
+    table = SeriesTable(LEAN, 1)
+    for learns in (np.ones(3, np.bool_), np.ones(2, np.bool_)):
+        with pytest.raises(ValueError, match=r"3 rows, 3 times, 2 values, [23] learns, wanted as many of each"):
+            table.apply(np.zeros(3, np.int64), times(3), noise(2), learns)
+    assert table.words.tobytes() == SeriesTable(LEAN, 1).words.tobytes()
+
+
+@BOTH
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_damaged_row_is_refused_or_harmless(profile: Profile, data: st.DataObject) -> None:
+    """Some bytes of a saved row are others now: it is refused, or the detector goes on without a crash."""
+    detector = SeriesDetector(profile)
+    detector.run(times(200), noise(200))
+    state = bytearray(detector.to_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, 300) | st.integers(0, len(state) - 8))
+        state[start : start + 8] = data.draw(st.binary(min_size=8, max_size=8) | st.sampled_from(WORDS))
+    try:
+        detector = SeriesDetector.from_bytes(bytes(state), profile)
+    except RowError:
+        return
+    detector.run(times(200) + 12_000.0, noise(200, 1))
+
+
+@BOTH
+def test_a_row_that_says_it_remembers_more_than_it_can_is_refused(profile: Profile) -> None:
+    """Counts lead the kernel through its memory: they are checked before it sees them."""
+    detector = SeriesDetector(profile)
+    detector.run(times(200), noise(200))
+    floats = detector.table.words.view(np.float32)[0, profile.shape().skip :]
+    floats[ALARM_SIZE + TAIL_SIZE + REMEMBERED] = profile.values + 1.0
+    with pytest.raises(RowError, match="is damaged"):
+        SeriesDetector.from_bytes(detector.to_bytes(), profile)

@@ -1,12 +1,14 @@
 """Whatever comes in: bounded scores, finite state."""
 
 import math
+import struct
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.errors import RowError
 from detectors.vitals.alarm import Turn
 from detectors.vitals.block import Block
 from detectors.vitals.combination import SCORE_MAXIMUM
@@ -15,6 +17,7 @@ from detectors.vitals.layout import FIRST, RING, RING_START
 from tests.detectors.vitals.hosts import clock, healthy
 
 NASTY = [0.0, -0.0, 1.0, 5e-324, 1e-300, 1e300, -1.7e308, 2.0**53 + 2, -(2.0**63), math.nan, math.inf, -math.inf]
+WORDS = [struct.pack("<d", value) for value in NASTY] + [struct.pack("<ff", value, value) for value in (3e38, -3e38)]
 
 
 def check(block: Block) -> None:
@@ -101,3 +104,27 @@ def test_an_empty_row_says_nothing() -> None:
     assert host.step(1.8e9, {"m0": math.nan}).anomaly == 0.0
     assert host.evidence() == ()
     assert before == host.to_bytes()
+
+
+def test_more_metrics_than_a_block_has_are_refused() -> None:
+    """Nothing is written outside the block."""
+    for values in (healthy(5, 7), healthy(4, 6), healthy(5, 6).ravel()):
+        with pytest.raises(ValueError, match="wanted 5 rows of at most 6 metrics"):
+            Block(6).apply(clock(5), values)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_damaged_block_is_refused_or_harmless(data: st.DataObject) -> None:
+    """Some bytes of a saved block are others now: it is refused, or goes on without a crash or an endless loop."""
+    block = Block(4)
+    block.apply(clock(400), healthy(400, 4))
+    state = bytearray(block.to_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(state) - 8))
+        state[start : start + 8] = data.draw(st.binary(min_size=8, max_size=8) | st.sampled_from(WORDS))
+    try:
+        block = Block.from_bytes(bytes(state))
+    except RowError:
+        return
+    block.apply(clock(100) + 1e6, healthy(100, 4))
