@@ -34,7 +34,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replication_factor: Positive = 1
     """Replicas of the topics that Tidegate creates."""
     partitions: Positive = 8
-    """Partitions of the samples, state and dead-letter topics that Tidegate creates."""
+    """Partitions of the samples, state, models and dead-letter topics that Tidegate creates."""
 
 
 class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,10 +48,12 @@ class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cleaned readings, keyed by host."""
     state: str = "tidegate.state.v1"
     """Model state, compacted."""
+    models: str = "tidegate.models.v1"
+    """Saved states of models, one a day and host at most, to go back to."""
     signals: str = "tidegate.signals.v1"
     """Signals and the roster, one partition."""
     commands: str = "tidegate.commands.v1"
-    """Requests of operators, one partition."""
+    """Requests of operators and the answers, one partition."""
     audit: str = "tidegate.audit.v1"
     """Every decision, one partition, kept for ever."""
     deadletter: str = "tidegate.deadletter.v1"

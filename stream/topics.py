@@ -71,6 +71,16 @@ def tidegate_topics(settings: Settings) -> tuple[Topic, ...]:
             },
         ),
         Topic(
+            names.models,
+            many,
+            must={"cleanup.policy": "compact,delete"} | LARGE,
+            may={
+                "retention.ms": str(30 * DAY_MILLISECONDS),
+                "segment.ms": str(DAY_MILLISECONDS),
+                "min.cleanable.dirty.ratio": "0.3",
+            },
+        ),
+        Topic(
             names.signals,
             1,
             must={"cleanup.policy": "delete"},

@@ -34,6 +34,16 @@ EXPECTED = {
             "delete.retention.ms": "3600000",
         },
     ),
+    "models": (
+        3,
+        {
+            "cleanup.policy": "compact,delete",
+            "max.message.bytes": "2100000",
+            "retention.ms": str(30 * DAY),
+            "segment.ms": str(DAY),
+            "min.cleanable.dirty.ratio": "0.3",
+        },
+    ),
     "signals": (
         1,
         {"cleanup.policy": "delete", "retention.ms": str(7 * DAY), "message.timestamp.type": "LogAppendTime"},
@@ -85,6 +95,12 @@ WRONG = {
         2,
         {"cleanup.policy": "compact,delete"},
         "has cleanup.policy=compact,delete, wanted compact.",
+    ),
+    "models that are kept for ever": (
+        "models",
+        2,
+        {"cleanup.policy": "compact"},
+        "has cleanup.policy=compact, wanted compact,delete.",
     ),
     "state of small records": (
         "state",
