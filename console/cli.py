@@ -4,6 +4,7 @@ Exit status: 0 fine, 1 the answer is no, 2 wrong usage or settings, 3 Kafka can 
 """
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -208,7 +209,8 @@ def publish_lines(
 ) -> None:
     """Write each line of standard input as one record: a first metric without any other tool."""
     settings = _settings(config, bootstrap_servers)
-    count = asyncio.run(publish(settings, topic, sys.stdin.buffer))
+    lines = os.fdopen(sys.stdin.fileno(), "rb", closefd=False)  # not sys.stdin: after Ctrl-C a thread still waits in it
+    count = asyncio.run(publish(settings, topic, lines))
     typer.echo(f"{count} records acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True)
 
 

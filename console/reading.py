@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -18,6 +19,7 @@ from stream.settings import Settings
 POLL_SECONDS = 0.5
 # The whole roster is repeated once in `roster_seconds`: this many rounds surely hold it.
 ROSTER_ROUNDS = 3
+UNACKNOWLEDGED_MAXIMUM = 1000
 
 
 async def read_notices(settings: Settings) -> list[Notice]:
@@ -65,11 +67,30 @@ async def tail_audit(settings: Settings, lines: int, *, follow: bool) -> AsyncIt
 
 
 async def publish(settings: Settings, topic: str, lines: Iterable[bytes]) -> int:
-    """Write each line that is not empty as one record; returns how many were acknowledged."""
+    """Write each line that is not empty as one record, as soon as it is there; returns how many were acknowledged."""
     producer = await open_producer(settings.kafka, linger_milliseconds=5)
+    count, sent = 0, list[asyncio.Future[object]]()
     try:
-        sent = [await producer.send(topic, line.rstrip(b"\r\n")) for line in lines if line.strip()]
-        await asyncio.gather(*sent)
+        async for line in _arriving(lines):
+            sent.append(await producer.send(topic, line.rstrip(b"\r\n")))
+            if len(sent) == UNACKNOWLEDGED_MAXIMUM:
+                count += len(await asyncio.gather(*sent))
+                sent.clear()
+        return count + len(await asyncio.gather(*sent))
     finally:
         await producer.stop()
-    return len(sent)
+
+
+async def _arriving(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The lines that are not empty. A thread waits for them: what was read before is sent meanwhile."""
+    loop, found = asyncio.get_running_loop(), asyncio.Queue[bytes | None](UNACKNOWLEDGED_MAXIMUM)
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError):  # nobody listens any more
+            for line in filter(bytes.strip, lines):
+                asyncio.run_coroutine_threadsafe(found.put(line), loop).result()
+            asyncio.run_coroutine_threadsafe(found.put(None), loop).result()
+
+    threading.Thread(target=read, daemon=True, name="lines").start()
+    while (line := await found.get()) is not None:
+        yield line
