@@ -4,6 +4,8 @@ import enum
 
 import msgspec
 
+from detectors.saves import SavedState
+
 
 class SignalKind(enum.Enum):
     """What kind of thing was noticed."""
@@ -105,6 +107,7 @@ class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
     """One entry of the roster: what detect knows of a host at `time` (detect's wall clock, epoch seconds).
 
     `samples` counts the samples applied to the host's model over its life; `last_sample_time` is event time.
+    Until `maintenance_until` (epoch seconds, 0 if never) nothing is learned; `saves` can be gone back to, oldest first.
     """
 
     host: str
@@ -115,6 +118,8 @@ class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
     samples: int
     series: int
     partition: int
+    maintenance_until: float = 0.0
+    saves: tuple[SavedState, ...] = ()
 
 
 type Notice = Signal | HostStatus
