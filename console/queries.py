@@ -11,15 +11,25 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from console import fleets
 from console.errors import IncidentNotFoundError
 from console.sentences import say
+from detectors.fleet import FleetView
 from detectors.signals import HostState, HostStatus, Notice, Signal, SignalKind
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.ledger import Ledger
 from remediations.loading import Rulebook
 from remediations.policies import RuleMode
-from remediations.records import DecisionMade, EngineStarted, Entry, GateResult, Record, Verdict, VerificationOutcome
+from remediations.records import (
+    OF_NO_HOST,
+    DecisionMade,
+    Entry,
+    GateResult,
+    Record,
+    Verdict,
+    VerificationOutcome,
+)
 
 ROSTER_AGE_MAXIMUM_SECONDS = 180.0  # detect repeats its roster every minute: three missed ones mean that it is down
 CLOSED_MAXIMUM = 20
@@ -58,7 +68,7 @@ class IncidentRow(msgspec.Struct, frozen=True):
     """One incident in a list. Times are epoch seconds by the log's clock, 0 if they have not come.
 
     `age_seconds` counts from the opening; `attempts` counts runs that may have had an effect; `outcome` is what
-    the stream showed after the last one that was judged.
+    the stream showed after the last one that was judged; `fleet` is the raised fleet event that names the host.
     """
 
     incident_id: str
@@ -73,6 +83,7 @@ class IncidentRow(msgspec.Struct, frozen=True):
     decision: DecisionBrief | None = None
     outcome: VerificationOutcome | None = None
     closed_time: float = 0.0
+    fleet: FleetView | None = None
 
 
 class HostRow(msgspec.Struct, frozen=True):
@@ -217,10 +228,15 @@ def explain(entries: Iterable[Entry], wanted: str, now: float) -> Explanation:
         if entry.record and _concerns(entry.record, wanted):
             steps.append(Step(entry.offset, entry.time, entry.seen.offset, entry.record, ruling.reason))
     incident = find_incident(ledger, wanted)
+    events = fleets.events_of(incident, ((step.offset, step.time, step.record) for step in steps))
     return Explanation(
         incident=_incident_row(ledger, incident, now),
         signal=incident.signal,
-        steps=tuple(step for step in steps if _incident_of(step.record) == incident.incident_id),
+        steps=tuple(
+            step
+            for step in steps
+            if _incident_of(step.record) == incident.incident_id or fleets.fleet_id(step.record) in events
+        ),
     )
 
 
@@ -236,7 +252,7 @@ def audit_line(entry: Entry) -> AuditLine:
         return AuditLine(
             entry.offset, entry.time, "unknown", "", "", "a record of a type that this version does not know", None
         )
-    host = "" if isinstance(record, EngineStarted) else record.host
+    host = "" if isinstance(record, OF_NO_HOST) else record.host
     kind = str(record.__struct_config__.tag)
     return AuditLine(entry.offset, entry.time, kind, _incident_of(record), host, say(record), record)
 
@@ -281,12 +297,12 @@ def _named(found: list[Incident]) -> str:
 
 
 def _incident_of(record: Record) -> str:
-    return "" if isinstance(record, EngineStarted) else record.incident_id
+    return "" if isinstance(record, OF_NO_HOST) else record.incident_id
 
 
 def _concerns(record: Record, wanted: str) -> bool:
-    if isinstance(record, EngineStarted):
-        return False
+    if isinstance(record, OF_NO_HOST):
+        return bool(fleets.fleet_id(record))
     return record.incident_id.startswith(wanted.lower()) or record.host == wanted.lower()
 
 
@@ -347,6 +363,7 @@ def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow
         decision=_brief(incident.decision, incident.decision_time) if incident.decision else None,
         outcome=outcomes[-1] if outcomes else None,
         closed_time=incident.closed_time,
+        fleet=fleets.view_of(ledger, incident),
     )
 
 

@@ -20,7 +20,8 @@ from console.queries import (
     RulesAnswer,
     Step,
 )
-from console.sentences import ago, because, conclusion, denial, number, say, series_name, span, utc
+from console.sentences import ago, because, conclusion, crowd, denial, number, say, series_name, span, utc
+from detectors.fleet import FleetView
 from detectors.signals import HostState, LineEvidence, Signal, WindowPoint
 from remediations.chain import ChainReport, FaultKind
 from remediations.policies import RuleMode
@@ -88,7 +89,7 @@ def draw_hosts(rows: Sequence[HostRow]) -> RenderableType:
         table.add_row(
             plain(row.host, "bold"),
             Text(word + stale, style="yellow" if stale else style),
-            Text(f"{row.score:.1f}" if row.state else "-"),
+            Text(f"{row.score:.2f}" if row.state else "-"),
             Text(f"{row.samples:,}" if row.state else "-"),
             Text(_sample_age(row)),
             Text(str(row.partition) if row.partition >= 0 else "-"),
@@ -101,6 +102,7 @@ def draw_incidents(rows: Sequence[IncidentRow], now: float) -> RenderableType:
     """Incidents as a table, in the order given."""
     if not rows:
         return Text("No incident: nothing was raised.")
+    fleets = {row.fleet.group: row.fleet for row in rows if row.fleet is not None}
     table = _table("incident", "host", "opened", "state", "runs", "last decision", "outcome")
     for row in rows:
         word, style = PHASES[row.phase]
@@ -114,7 +116,7 @@ def draw_incidents(rows: Sequence[IncidentRow], now: float) -> RenderableType:
             _decision_cell(row, now),
             Text(row.outcome.value, style=OUTCOMES[row.outcome]) if row.outcome else Text("-"),
         )
-    return table
+    return Group(*(_fleet_event_line(seen, now) for seen in fleets.values()), table)
 
 
 def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
@@ -130,6 +132,7 @@ def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
         opened,
         Text(),
         plain(headline(explanation, now), "bold"),
+        *([_fleet_event_line(row.fleet, now)] if row.fleet else []),
         Text(),
         draw_evidence(explanation.signal),
         Text(),
@@ -208,7 +211,7 @@ def headline(explanation: Explanation, now: float) -> str:
 def draw_evidence(signal: Signal) -> RenderableType:
     """What was seen: the series to blame against what was expected, and the score over the recent window."""
     evidence = signal.evidence
-    head = f"{signal.kind.value} at {utc(signal.time)}: score {signal.score:.1f}, threshold {signal.threshold:.1f}"
+    head = f"{signal.kind.value} at {utc(signal.time)}: score {signal.score:.2f}, threshold {signal.threshold:.2f}"
     table = _table("series", "observed", "expected", "ordinary band", "score")
     for each in evidence.series[:SERIES_SHOWN]:
         table.add_row(
@@ -224,7 +227,7 @@ def draw_evidence(signal: Signal) -> RenderableType:
     parts += [Text(f"and {more} more series", style="dim")] if more > 0 else []
     parts += [draw_line(each) for each in evidence.lines[:LINES_SHOWN]]
     parts += [Text.assemble("score  ", draw_window(evidence.window, signal.threshold))] if evidence.window else []
-    votes = ", ".join(f"{name} {score:.1f}" for name, score in sorted(evidence.votes.items()))
+    votes = ", ".join(f"{name} {score:.2f}" for name, score in sorted(evidence.votes.items()))
     parts += [plain(f"votes: {votes}", "dim")] if votes else []
     if evidence.partition >= 0:
         span_text = f"samples partition {evidence.partition}, offsets {evidence.first_offset} to {evidence.last_offset}"
@@ -246,7 +249,7 @@ def draw_window(window: Sequence[WindowPoint], threshold: float) -> Text:
     for point in window:
         level = round(max(0.0, point.score) / top * (len(BARS) - 1))
         bars.append(BARS[level], style="red" if point.score >= threshold else "green")
-    return bars.append(f"  {span(window[-1].time - window[0].time)}, highest {max(p.score for p in window):.1f}", "dim")
+    return bars.append(f"  {span(window[-1].time - window[0].time)}, highest {max(p.score for p in window):.2f}", "dim")
 
 
 def _table(*columns: str) -> Table:
@@ -269,6 +272,10 @@ def _fleet_line(rows: Sequence[HostRow]) -> Text:
     if stale:
         line.append(f"; {stale} not reported by detect lately: is it running?", style="yellow")
     return line
+
+
+def _fleet_event_line(seen: FleetView, now: float) -> Text:
+    return plain(f"▲ one matter? {crowd(seen)}, since {utc(seen.began)}, {ago(seen.began, now)}", "bold red")
 
 
 def _decision_cell(row: IncidentRow, now: float) -> Text:

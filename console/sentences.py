@@ -7,10 +7,13 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from detectors.fleet import FleetView
 from detectors.signals import SeriesEvidence
 from remediations.records import (
     DecisionMade,
     EngineStarted,
+    FleetCleared,
+    FleetRaised,
     GateResult,
     HumanNeeded,
     IncidentClosed,
@@ -52,6 +55,7 @@ REASONS = {
     "delegate_protected": "the policy protects a host through which the playbook acts",
     "delegate_locked": "a run on a host through which this one acts, or through this host, has not ended",
     "recovered": "the host has recovered by itself",
+    "fleet_event": "several hosts of its group are in trouble together, which suggests a common cause",
     "host_locked": "another run on this host has not ended",
     "verification_pending": "it is not known yet whether the previous run helped",
     "cooldown": "too soon after the last run on this host",
@@ -76,9 +80,13 @@ REASONS = {
     "no_open_incident": "the incident was not open",
     "signal_handled": "the signal was in the log already",
     "wrong_episode": "another incident of this host came first",
+    "fleet_raised": "the fleet event was raised already",
+    "no_fleet_event": "the fleet event was not raised any more",
     "wrong_signal": "the signal is not one that opens an incident of this host",
 }
 
+COMMON_SHOWN = 3
+HOSTS_SHOWN = 5
 UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -218,6 +226,26 @@ def _closed(record: IncidentClosed) -> str:
     return f"incident closed: {because(record.reason)}"
 
 
+def crowd(seen: FleetView) -> str:
+    """How many hosts of a group are in trouble, and what they have in common."""
+    silent = f", {seen.silent} of them silent" if seen.silent else ""
+    common = ", ".join(f"{each.metric} ({each.hosts} hosts)" for each in seen.common[:COMMON_SHOWN])
+    shared = f"; in common: {common}" if common else ""
+    return (
+        f"{seen.affected} of {seen.known} hosts of {seen.group} in trouble together ({seen.share:.0%}){silent}{shared}"
+    )
+
+
+def _fleet_raised(record: FleetRaised) -> str:
+    return f"fleet event raised: {crowd(record.view)}; first {', '.join(record.view.hosts[:HOSTS_SHOWN])}"
+
+
+def _fleet_cleared(record: FleetCleared) -> str:
+    return (
+        f"fleet event cleared: {record.view.affected} of {record.view.known} hosts of {record.group} lately in trouble"
+    )
+
+
 _SAY: dict[type[Record], Callable[[Any], str]] = {
     EngineStarted: _engine_started,
     IncidentOpened: _opened,
@@ -233,4 +261,6 @@ _SAY: dict[type[Record], Callable[[Any], str]] = {
     RunVerified: _verified,
     HumanNeeded: _human,
     IncidentClosed: _closed,
+    FleetRaised: _fleet_raised,
+    FleetCleared: _fleet_cleared,
 }

@@ -1,4 +1,4 @@
-"""One host or many? The share of a group that is anomalous at a time, and the metrics its hosts have in common."""
+"""One host or many? The share of a group that is in trouble at a time, and the metrics its hosts have in common."""
 
 import enum
 from collections import Counter
@@ -13,35 +13,43 @@ type Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When several anomalous hosts are one matter.
+    """When the troubles of several hosts are one matter. Empty `groups` mean every group of the inventory but `all`.
 
-    `hosts_minimum` hosts and `share_minimum` of the group within `window_seconds` raise; a share below `share_clear`,
-    or fewer than `hosts_minimum` hosts, for `calm_seconds` clears. A silent host counts as part of the group, not as
-    anomalous: silence has its own signal.
+    `hosts_minimum` hosts and `share_minimum` of a group within `window_seconds` raise; a share below `share_clear`, or
+    fewer than `hosts_minimum` hosts, over a whole window clears. A host is in trouble while it is anomalous or silent.
     """
 
+    groups: tuple[str, ...] = ()
     hosts_minimum: Annotated[int, msgspec.Meta(ge=2)] = 3
     share_minimum: Share = 0.3
     share_clear: Share = 0.15
     window_seconds: Annotated[float, msgspec.Meta(ge=0)] = 600.0
-    calm_seconds: Annotated[float, msgspec.Meta(ge=0)] = 600.0
     metric_share: Share = 0.5
-    """A metric blamed on this share of the anomalous hosts is one they have in common."""
+    """A metric blamed on this share of the affected hosts is one they have in common."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares between which a signal would turn without end."""
+        if self.share_clear > self.share_minimum:
+            raise ValueError(
+                f"share_clear is {self.share_clear:g}, wanted at most share_minimum, {self.share_minimum:g}: "
+                "it would be raised and cleared without end"
+            )
 
 
 class Spell(msgspec.Struct, frozen=True):
     """The latest time of trouble of one host: when it began, when it was last seen, what was blamed, most first.
 
-    Times are epoch seconds; a spell that goes on is last seen now.
+    Times are epoch seconds; a spell that goes on is last seen now. A silent host is in trouble, but blames nothing.
     """
 
     began: float
     last: float
     blamed: tuple[str, ...] = ()
+    is_silent: bool = False
 
 
 class CommonMetric(msgspec.Struct, frozen=True):
-    """A metric that is blamed on `hosts` of the anomalous hosts, on `first` of them above all others."""
+    """A metric that is blamed on `hosts` of the affected hosts, on `first` of them above all others."""
 
     metric: str
     hosts: int
@@ -49,15 +57,17 @@ class CommonMetric(msgspec.Struct, frozen=True):
 
 
 class FleetView(msgspec.Struct, frozen=True):
-    """A group over the window that ends at `time`: how many of its hosts were anomalous, and what they have in common.
+    """A group over the window that ends at `time`: how many of its hosts were in trouble, and what they share.
 
-    `hosts` names the anomalous ones, the earliest first, at most 20; `began` is when the first of them was found.
+    Of the `known` hosts of the group `affected` were anomalous or silent, `silent` of them silent. `hosts` names them,
+    the earliest first, at most 20; `began` is when the first of them was found.
     """
 
     group: str
     time: float
     known: int
-    anomalous: int
+    affected: int
+    silent: int
     share: float
     began: float
     hosts: tuple[str, ...]
@@ -89,13 +99,15 @@ def view(fleet: Fleet, now: float, settings: FleetSettings) -> FleetView:
         >>> seen.share, seen.hosts[0], seen.common
         (0.5, 'web-0', (CommonMetric(metric='disk.wait', hosts=4, first=4),))
     """
-    recent = {host: spell for host, spell in fleet.spells.items() if now - spell.last <= settings.window_seconds}
+    since = now - settings.window_seconds
+    recent = {host: spell for host, spell in fleet.spells.items() if spell.last >= since}
     order = sorted(recent, key=lambda host: (recent[host].began, host))
     return FleetView(
         group=fleet.group,
         time=now,
         known=fleet.known,
-        anomalous=len(recent),
+        affected=len(recent),
+        silent=sum(spell.is_silent for spell in recent.values()),
         share=min(len(recent) / fleet.known, 1.0) if fleet.known else 0.0,
         began=recent[order[0]].began if order else now,
         hosts=tuple(order[:EXAMPLE_HOSTS]),
@@ -112,14 +124,10 @@ def _common(blamed: list[tuple[str, ...]], share: float) -> tuple[CommonMetric, 
     return tuple(CommonMetric(metric, on[metric], first[metric]) for metric in enough[:COMMON_METRICS])
 
 
-def turn(
-    seen: FleetView, settings: FleetSettings, *, raised: bool, calm_since: float | None
-) -> tuple[FleetTurn, float | None]:
-    """Whether the group's signal turns with this view, and since when the group has been calm while raised."""
-    many = seen.anomalous >= settings.hosts_minimum
-    if not raised:
-        return (FleetTurn.RAISED if many and seen.share >= settings.share_minimum else FleetTurn.NONE), None
-    if many and seen.share >= settings.share_clear:
-        return FleetTurn.NONE, None
-    since = seen.time if calm_since is None else calm_since
-    return (FleetTurn.CLEARED if seen.time - since >= settings.calm_seconds else FleetTurn.NONE), since
+def turn(seen: FleetView, settings: FleetSettings, *, raised: bool) -> FleetTurn:
+    """Whether the group's signal turns with this view."""
+    limit = settings.share_clear if raised else settings.share_minimum
+    many = seen.affected >= settings.hosts_minimum and seen.share >= limit
+    if many is raised:
+        return FleetTurn.NONE
+    return FleetTurn.RAISED if many else FleetTurn.CLEARED

@@ -8,10 +8,15 @@ from detectors.saves import SavedState
 
 
 class SignalKind(enum.Enum):
-    """What kind of thing was noticed."""
+    """What kind of thing was noticed.
+
+    DRIFT is no trouble: what is normal has moved. FLEET is of no single host: several of a group are in trouble.
+    """
 
     ANOMALY = "anomaly"
     SILENCE = "silence"
+    DRIFT = "drift"
+    FLEET = "fleet"
 
 
 class SignalState(enum.Enum):

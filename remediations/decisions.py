@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from detectors.signals import HostState, HostStatus
-from remediations import delegates, inputs
+from detectors.signals import HostState, HostStatus, SignalKind
+from remediations import delegates, fleets, inputs
 from remediations.delegates import Delegates
 from remediations.gates import GATES, GateContext, ask
 from remediations.identities import action_id
@@ -16,8 +16,8 @@ from remediations.incidents import Incident
 from remediations.inventory import Inventory
 from remediations.ledger import Ledger
 from remediations.playbooks import Playbook
-from remediations.policies import Match, Policy, Rule, RuleMode, Scalar, Verification
-from remediations.records import ClaimLimits, DecisionMade, GateResult, Verdict
+from remediations.policies import FleetEvents, Match, Policy, Rule, RuleMode, Scalar, Verification
+from remediations.records import ClaimLimits, DecisionMade, FleetRaised, GateResult, Verdict
 from remediations.runs import RunRequest, Target
 
 LOOK_AGAIN_SECONDS = 30.0  # what a gate waits for may happen outside of the log: an inventory, a roster, another policy
@@ -46,7 +46,8 @@ def decide(
     now: float,
 ) -> Decision:
     """Weigh what may be done about an incident at `now` (epoch seconds)."""
-    rule = first_match(policy, incident, inventory)
+    event = fleets.event_of(ledger.state, inventory.groups_of(incident.host))
+    rule = first_match(policy, incident, inventory, event)
     if rule is None:
         return Decision(record=_no_rule(incident))
     playbook, target = playbooks.get(rule.playbook), inventory.resolve(incident.host)
@@ -72,13 +73,19 @@ def decide(
     return _conclude(incident, rule, plan, limits, ask(GATES, context))
 
 
-def first_match(policy: Policy, incident: Incident, inventory: Inventory) -> Rule | None:
-    """Give the first rule that matches a raised signal of the incident; once all cleared, the one that opened it."""
-    signals = tuple(incident.raised.values()) or (incident.signal,)
+def first_match(
+    policy: Policy, incident: Incident, inventory: Inventory, event: FleetRaised | None = None
+) -> Rule | None:
+    """Give the first rule that matches a raised signal of the incident; once all cleared, the one that opened it.
+
+    The fleet event that the host is in, if any, counts as one more signal.
+    """
+    scores = [(signal.kind, signal.score) for signal in incident.raised.values() or (incident.signal,)]
+    scores += [(SignalKind.FLEET, event.view.share)] if event is not None else []
     for rule in policy.rules:
         match = rule.match
         if covers(match, inventory, incident.host) and any(
-            signal.kind in match.kinds and signal.score >= match.score_minimum for signal in signals
+            kind in match.kinds and score >= match.score_minimum for kind, score in scores
         ):
             return rule
     return None
@@ -99,6 +106,8 @@ def claim_limits(policy: Policy, rule: Rule, groups: tuple[str, ...]) -> ClaimLi
         group_concurrency_maximum=policy.limits.group_concurrency_maximum,
         starts_maximum=policy.limits.starts_maximum,
         starts_window_seconds=policy.limits.starts_window_seconds,
+        refuses_fleet_events=policy.limits.fleet_events is FleetEvents.REFUSE
+        and SignalKind.FLEET not in rule.match.kinds,
     )
 
 

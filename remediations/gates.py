@@ -27,7 +27,8 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     `raised` counts the signals of the open incident that are raised still, 0 when it is closed. `lock_holder` is the
     unfinished action of the host, `unverified` a run of the incident whose help is not judged yet (empty if none).
     `attempts` counts the incident's executed runs, `running` the unfinished runs of each group in the limits. `starts`
-    are the times of past starts in order, `pending` counts claims that have not started.
+    are the times of past starts in order, `pending` counts claims that have not started. `fleet` tells of the fleet
+    event that the host is in, empty if it is in none.
     """
 
     now: float
@@ -41,6 +42,7 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     running: dict[str, int]
     starts: tuple[float, ...]
     pending: int
+    fleet: str = ""
 
 
 class GateContext(LogFacts, frozen=True, kw_only=True):
@@ -173,6 +175,13 @@ def still_raised(facts: LogFacts) -> GateResult:
     return _pass("still_raised", value=str(facts.raised), limit="1")
 
 
+def fleet_event(facts: LogFacts) -> GateResult:
+    """Keep off single hosts while several of a group are in trouble together, if the policy says so."""
+    if facts.limits.refuses_fleet_events and facts.fleet:
+        return _deny("fleet_event", "fleet_event", value=facts.fleet)
+    return _pass("fleet_event", value=facts.fleet)
+
+
 def target_lock(facts: LogFacts) -> GateResult:
     """Let one run at a time touch a host; one with an unknown outcome still does."""
     if facts.lock_holder:
@@ -254,6 +263,7 @@ GATES: tuple[Gate, ...] = (
     accepted_playbook,
     valid_delegates,
     still_raised,
+    fleet_event,
     target_lock,
     delegate_lock,
     previous_verified,
@@ -266,6 +276,7 @@ GATES: tuple[Gate, ...] = (
 CLAIM_GATES: tuple[ClaimGate, ...] = (
     human_needed,
     still_raised,
+    fleet_event,
     target_lock,
     previous_verified,
     cooldown,

@@ -18,6 +18,11 @@ def incident_id(host: str, episode: int) -> str:
     return _digest("incident", host, episode)
 
 
+def fleet_id(group: str, episode: int) -> str:
+    """Name the group's fleet event number `episode` (counted from 1 by the ledger), 32 hex digits."""
+    return _digest("fleet", group, episode)
+
+
 def action_id(incident: str, playbook: str, playbook_digest: str, inputs: Mapping[str, Scalar], attempt: int) -> str:
     """Name one attempt to run one exact playbook with these inputs for one incident, 32 hex digits."""
     return _digest("action", incident, playbook, playbook_digest, dict(inputs), attempt)

@@ -6,7 +6,7 @@ import msgspec
 
 from detectors.signals import Signal, SignalKind
 from remediations.policies import Scalar, Verification
-from remediations.records import ClaimLimits, DecisionMade, VerificationOutcome
+from remediations.records import ClaimLimits, DecisionMade, FleetRaised, VerificationOutcome
 from remediations.runs import RunStatus
 
 
@@ -115,6 +115,21 @@ class Action(msgspec.Struct, frozen=True):
     reason: str = ""
     outcome: VerificationOutcome | None = None
 
+    @classmethod
+    def decided(cls, record: DecisionMade, time: float) -> "Action":
+        """The action that a decision allows."""
+        return cls(
+            action_id=record.action_id,
+            incident_id=record.incident_id,
+            host=record.host,
+            rule=record.rule,
+            playbook=record.playbook,
+            playbook_digest=record.playbook_digest,
+            inputs=record.inputs,
+            attempt=record.attempt,
+            decided_time=time,
+        )
+
     @property
     def is_unfinished(self) -> bool:
         """Whether the action holds its target's lock and a place in its groups."""
@@ -136,12 +151,20 @@ class HostStanding(msgspec.Struct, frozen=True):
     needs_human: str = ""
 
 
+class FleetStanding(msgspec.Struct, frozen=True):
+    """A group's fleet events: how many there were, and the one that is raised, None if none is."""
+
+    episode: int = 0
+    event: FleetRaised | None = None
+
+
 class LedgerState(msgspec.Struct):
     """All that a ledger remembers.
 
     `offset` and `time` are those of the last folded entry. `unfinished` maps actions that hold a lock to their groups,
     `starts` are the times of valid starts within the longest window, `handled` maps ids of handled signals to their
-    offsets, `closed` are the closed incidents that are remembered, oldest first, `ignored` counts records by reason.
+    offsets, `closed` are the closed incidents that are remembered, oldest first, `ignored` counts records by reason,
+    `fleets` are the fleet events of groups.
     """
 
     offset: int = -1
@@ -155,3 +178,4 @@ class LedgerState(msgspec.Struct):
     signal_offset: int = -1
     closed: list[str] = []
     ignored: dict[str, int] = {}
+    fleets: dict[str, FleetStanding] = {}

@@ -11,6 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from detectors.signals import SignalState
+from remediations import fleets
 from remediations.gates import CLAIM_GATES, LogFacts, ask
 from remediations.incidents import (
     EXECUTED,
@@ -29,6 +30,8 @@ from remediations.records import (
     DecisionMade,
     EngineStarted,
     Entry,
+    FleetCleared,
+    FleetRaised,
     HumanNeeded,
     IncidentClosed,
     IncidentOpened,
@@ -134,6 +137,7 @@ class Ledger:
             attempts=sum(a.status in EXECUTED for a in actions),
             running={group: held.count(group) for group in limits.groups},
             starts=tuple(state.starts),
+            fleet=fleets.describe(state, limits.groups),
             pending=sum(a.status is ActionStatus.CLAIMED for a in unfinished),
         )
 
@@ -193,7 +197,7 @@ class Ledger:
             return _ignore("other_incident")
         actions = incident.actions
         if record.verdict is Verdict.RUN and known is None:
-            self.state.actions[record.action_id] = _decided(record, self.state.time)
+            self.state.actions[record.action_id] = Action.decided(record, self.state.time)
             actions = self._forget_unclaimed((*actions, record.action_id))
         self._update(incident, decision=record, decision_time=self.state.time, actions=actions)
         return _VALID
@@ -306,6 +310,10 @@ class Ledger:
                 del state.actions[action_id]
         return _VALID
 
+    def _fleet_turned(self, record: FleetRaised | FleetCleared) -> Ruling:
+        reason = fleets.fold(self.state, record)
+        return _ignore(reason) if reason else _VALID
+
     _FOLD: ClassVar[dict[type, Callable[..., Ruling]]] = {
         EngineStarted: _engine_started,
         IncidentOpened: _incident_opened,
@@ -321,6 +329,8 @@ class Ledger:
         RunVerified: _run_verified,
         HumanNeeded: _human_needed,
         IncidentClosed: _incident_closed,
+        FleetRaised: _fleet_turned,
+        FleetCleared: _fleet_turned,
     }
 
     # Steps that several rules share
@@ -373,20 +383,6 @@ class Ledger:
         for action_id in forgotten:
             del self.state.actions[action_id]
         return tuple(action_id for action_id in actions if action_id not in forgotten)
-
-
-def _decided(record: DecisionMade, time: float) -> Action:
-    return Action(
-        action_id=record.action_id,
-        incident_id=record.incident_id,
-        host=record.host,
-        rule=record.rule,
-        playbook=record.playbook,
-        playbook_digest=record.playbook_digest,
-        inputs=record.inputs,
-        attempt=record.attempt,
-        decided_time=time,
-    )
 
 
 def _ignore(reason: str) -> Ruling:

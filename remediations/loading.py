@@ -86,6 +86,7 @@ def _distinct_names(case: _Case) -> None:
 
 def _known_hosts(case: _Case) -> None:
     _known(case, "limits.protected_hosts", case.policy.limits.protected_hosts, case.inventory.hosts)
+    _known(case, "fleet.groups", case.policy.fleet.groups, case.inventory.groups)
     for number, rule in enumerate(case.policy.rules):
         _known(case, f"rules[{number}].match.hosts", rule.match.hosts, case.inventory.hosts)
         _known(case, f"rules[{number}].match.groups", rule.match.groups, case.inventory.groups)

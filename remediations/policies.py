@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from detectors.fleet import FleetSettings
 from detectors.signals import SignalKind
 
 WINDOW_MAXIMUM_SECONDS = 604_800.0  # a week: past starts are remembered for that long
@@ -27,7 +28,10 @@ class RuleMode(enum.Enum):
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which signals a rule answers. Empty `hosts` and `groups` mean every host of the inventory."""
+    """Which signals a rule answers. Empty `hosts` and `groups` mean every host of the inventory.
+
+    Kind `fleet` answers incidents of hosts in a group of which several are in trouble together; its score is the share.
+    """
 
     kinds: tuple[SignalKind, ...] = (SignalKind.ANOMALY,)
     hosts: tuple[str, ...] = ()
@@ -60,13 +64,21 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verification: Verification | None = None
 
 
+class FleetEvents(enum.Enum):
+    """Whether single hosts may be acted on while several of a group are in trouble together."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits over all rules.
 
     A limit of 0 allows nothing. `roster_age_maximum_seconds` is how old detect's last word on a host may be;
     `samples_minimum` is the maturity of a host's model in samples;
     `group_concurrency_maximum` counts unfinished runs in each inventory group of the host;
-    at most `starts_maximum` runs start in any `starts_window_seconds`.
+    at most `starts_maximum` runs start in any `starts_window_seconds`; `fleet_events` that are refused let only rules
+    act that answer kind `fleet`.
     """
 
     event_age_maximum_seconds: Seconds = 300.0
@@ -76,6 +88,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     starts_maximum: Count = 10
     starts_window_seconds: WindowSeconds = 3600.0
     protected_hosts: tuple[str, ...] = ()
+    fleet_events: FleetEvents = FleetEvents.ALLOW
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,3 +97,4 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Literal[1]
     rules: tuple[Rule, ...] = ()
     limits: Limits = Limits()
+    fleet: FleetSettings = FleetSettings()

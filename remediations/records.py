@@ -8,6 +8,7 @@ import enum
 
 import msgspec
 
+from detectors.fleet import FleetView
 from detectors.signals import Signal, SignalKind, SignalState
 from remediations.policies import RuleMode, Scalar, Verification
 from remediations.runs import HostCounts, RunStatus, TaskEvent
@@ -44,6 +45,7 @@ class ClaimLimits(msgspec.Struct, frozen=True):
     group_concurrency_maximum: int
     starts_maximum: int
     starts_window_seconds: float
+    refuses_fleet_events: bool = False
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine.started", tag_field="type"):
@@ -222,6 +224,25 @@ class IncidentClosed(msgspec.Struct, frozen=True, tag="incident.closed", tag_fie
     reason: str
 
 
+class FleetRaised(msgspec.Struct, frozen=True, tag="fleet.raised", tag_field="type"):
+    """Several hosts of a group are in trouble together. `share_minimum` is the limit that the view's share reached."""
+
+    fleet_id: str
+    group: str
+    episode: int
+    view: FleetView
+    share_minimum: float
+
+
+class FleetCleared(msgspec.Struct, frozen=True, tag="fleet.cleared", tag_field="type"):
+    """Over a whole window too few hosts of the group were in trouble for it to be one matter."""
+
+    fleet_id: str
+    group: str
+    view: FleetView
+    share_clear: float
+
+
 type Record = (
     EngineStarted
     | IncidentOpened
@@ -237,7 +258,13 @@ type Record = (
     | RunVerified
     | HumanNeeded
     | IncidentClosed
+    | FleetRaised
+    | FleetCleared
 )
+
+
+OF_NO_HOST = (EngineStarted, FleetRaised, FleetCleared)
+"""Records that tell of no host and belong to no incident."""
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -108,6 +108,11 @@ class EngineMetrics:
         self.audit_offset = Gauge(
             "tidegate_engine_audit_offset", "Offset of the last folded audit record.", registry=registry
         )
+        self.fleet_events = Gauge(
+            "tidegate_engine_fleet_events_raised",
+            "Groups of which several hosts are in trouble together.",
+            registry=registry,
+        )
         self.humans = Gauge("tidegate_engine_incidents_needing_human", "Incidents left to a human.", registry=registry)
         self.heartbeat = Gauge(
             "tidegate_engine_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),

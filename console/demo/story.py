@@ -13,8 +13,8 @@ import msgspec
 from console.sentences import say, utc
 from detectors.signals import HostState, HostStatus, Signal, SignalState
 from remediations.records import (
+    OF_NO_HOST,
     DecisionMade,
-    EngineStarted,
     Entry,
     HumanNeeded,
     IncidentClosed,
@@ -154,7 +154,7 @@ def read(story: Story, entry: Entry) -> Story:
     change = _CHANGES.get(type(record))
     if change is not None:
         story = change(story, record, entry.time)
-    host = "" if isinstance(record, EngineStarted) else record.host
+    host = "" if isinstance(record, OF_NO_HOST) else record.host
     return narrate(story, entry.time, say(record) + _again(record), _tone(record), host)
 
 

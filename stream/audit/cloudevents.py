@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from remediations.records import EngineStarted, Record, Seen
+from remediations.records import EngineStarted, FleetCleared, FleetRaised, Record, Seen
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
@@ -50,8 +50,14 @@ def event_type(record: Record) -> str:
 
 
 def partition_key(record: Record) -> str:
-    """The Kafka key: the incident, or the engine for a record that belongs to none."""
-    return record.engine if isinstance(record, EngineStarted) else record.incident_id
+    """The Kafka key: the incident; for a record that belongs to none the fleet event, or the engine."""
+    match record:
+        case EngineStarted():
+            return record.engine
+        case FleetRaised() | FleetCleared():
+            return record.fleet_id
+        case _:
+            return record.incident_id
 
 
 def encode(record: Record, seen: Seen, *, event_id: str, source: str, now: float) -> bytes:

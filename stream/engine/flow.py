@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from remediations.acceptance import accept_new, read_accepted
 from remediations.catalogue import check_markers
 from remediations.errors import RemediationError
+from remediations.fleets import raised
 from remediations.incidents import IncidentStatus
 from remediations.inventory import Inventory, read_inventory
 from remediations.ledger import Ledger
@@ -28,6 +29,7 @@ from remediations.runner import RunnerSettings
 from stream.audit.log import open_log
 from stream.engine.claims import decide_incidents
 from stream.engine.context import Checkpoint, EngineContext, EngineFolder, LogClock, Runner
+from stream.engine.fleets import watch_fleets
 from stream.engine.incidents import call_humans, close_incidents, take_notices
 from stream.engine.notices import open_notices
 from stream.engine.recovery import let_go, recover_runs, tidy_runs
@@ -48,6 +50,7 @@ STEPS: tuple[Step, ...] = (
     recover_runs,  # runs whose engine is gone → revoked, finished, not executed, or a human
     verify_runs,  # finished runs → did the stream show that it helped?         W9
     close_incidents,  # all signals cleared → closed                            W10
+    watch_fleets,  # several hosts of a group in trouble together → fleet event raised, cleared
     call_humans,  # nothing more may be tried → a human
     decide_incidents,  # rules and gates → decision → claim → run in background W2 … W8
     tidy_runs,  # artifacts of old runs → removed
@@ -124,6 +127,7 @@ def tell_metrics(context: EngineContext) -> None:
     incidents = context.ledger.open_incidents()
     context.metrics.incidents_open.set(len(incidents))
     context.metrics.humans.set(sum(incident.status is IncidentStatus.NEEDS_HUMAN for incident in incidents))
+    context.metrics.fleet_events.set(len(raised(context.ledger.state)))
     context.metrics.heartbeat.labels("turn").set_to_current_time()
 
 

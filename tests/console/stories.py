@@ -2,6 +2,7 @@
 
 import msgspec
 
+from detectors.fleet import CommonMetric, FleetView
 from detectors.signals import (
     Evidence,
     HostState,
@@ -18,6 +19,8 @@ from remediations.records import (
     DecisionMade,
     EngineStarted,
     Entry,
+    FleetCleared,
+    FleetRaised,
     GateResult,
     HumanNeeded,
     IncidentClosed,
@@ -114,6 +117,20 @@ NOT_EXECUTED = RunNotExecuted(*OF_RUN)
 HUMAN = HumanNeeded(ONE, "web-01", ACTION, "attempts_exhausted")
 VERIFIED = RunVerified(ONE, "web-01", ACTION, VerificationOutcome.SUCCESS, "", T0 + 8.0, 0.4)
 CLOSED = IncidentClosed(ONE, "web-01", "verified")
+VIEW = FleetView(
+    group="web",
+    time=T0 + 1.0,
+    known=8,
+    affected=4,
+    silent=1,
+    share=0.5,
+    began=T0,
+    hosts=("web-01", "web-02", "web-03", "web-04"),
+    common=(CommonMetric("disk.wait", 3, 2), CommonMetric("cpu.iowait", 2, 0)),
+)
+FLEET = "f1" * 16
+FLEET_RAISED = FleetRaised(FLEET, "web", 1, VIEW, 0.3)
+FLEET_CLEARED = FleetCleared(FLEET, "web", msgspec.structs.replace(VIEW, affected=1, time=T0 + 900.0), 0.15)
 REVOKED = RunRevoked(*OF_RUN, "recovered")
 
 

@@ -19,12 +19,23 @@ from console.queries import (
 from detectors.signals import HostState, Notice
 from remediations.loading import load_rulebook
 from remediations.policies import RuleMode
-from remediations.records import Entry, Record, RunClaimed, Seen, Verdict, VerificationOutcome
+from remediations.records import (
+    Entry,
+    FleetCleared,
+    FleetRaised,
+    Record,
+    RunClaimed,
+    Seen,
+    Verdict,
+    VerificationOutcome,
+)
 from tests.console.stories import (
     CLEARED,
     CLOSED,
     COOLDOWN,
     FINISHED,
+    FLEET_CLEARED,
+    FLEET_RAISED,
     HUMAN,
     NOT_EXECUTED,
     ONE,
@@ -33,6 +44,7 @@ from tests.console.stories import (
     T0,
     TWO,
     UNKNOWN,
+    VIEW,
     decided,
     log,
     opened,
@@ -277,6 +289,16 @@ LINES = [
     (repaired()[9], "run.verified", "web-01", "verification: success, score 0.4"),
     (HUMAN, "incident.needs_human", "web-01", "a human is needed: enough was tried for this incident"),
     (CLOSED, "incident.closed", "web-01", "incident closed: a run helped, shown by new data"),
+    (
+        FLEET_RAISED,
+        "fleet.raised",
+        "",
+        (
+            "fleet event raised: 4 of 8 hosts of web in trouble together (50%), 1 of them silent; in common: "
+            "disk.wait (3 hosts), cpu.iowait (2 hosts); first web-01, web-02, web-03, web-04"
+        ),
+    ),
+    (FLEET_CLEARED, "fleet.cleared", "", "fleet event cleared: 1 of 8 hosts of web lately in trouble"),
     (None, "unknown", "", "a record of a type that this version does not know"),
 ]
 
@@ -287,6 +309,31 @@ def test_each_record_is_one_sentence(record: Record | None, kind: str, host: str
     line = audit_line(Entry(7, T0, record, Seen(6, "0" * 64)))
     assert (7, T0, kind, host, text) == (line.offset, line.time, line.type, line.host, line.text)
     assert line.record == record
+
+
+def test_a_fleet_event_is_told_with_the_incidents_that_it_names() -> None:
+    """While it is raised, incidents of its hosts show it; afterwards only their story does."""
+    others = opened(TWO, "db-01")
+    during = {row.host: row.fleet for row in incidents(log(opened(), others, FLEET_RAISED), T0)}
+    after = {row.host: row.fleet for row in incidents(log(opened(), others, FLEET_RAISED, FLEET_CLEARED), T0)}
+    assert ({"web-01": VIEW, "db-01": None}, {"web-01": None, "db-01": None}) == (during, after)
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "expected"),
+    [
+        ("named, while it was open", (opened(), FLEET_RAISED, FLEET_CLEARED), 2),
+        ("raised before it began", (FLEET_RAISED, FLEET_CLEARED, opened()), 0),
+        ("raised after its end", (*repaired(), FLEET_RAISED), 0),
+        ("another host's", (opened(ONE, "db-01"), FLEET_RAISED), 0),
+    ],
+)
+def test_the_story_of_an_incident_has_the_fleet_events_that_name_its_host(
+    name: str, records: tuple[Record, ...], expected: int
+) -> None:
+    """Raised and cleared stand in the story, where they happened."""
+    steps = explain(log(*records), ONE, T0).steps
+    assert expected == sum(isinstance(step.record, FleetRaised | FleetCleared) for step in steps), name
 
 
 def test_every_type_of_record_has_a_sentence() -> None:

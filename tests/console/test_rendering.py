@@ -28,10 +28,12 @@ from remediations.records import GateResult, Record, RunProgressed, Seen, Verdic
 from tests.console.stories import (
     COOLDOWN,
     FINISHED,
+    FLEET_RAISED,
     HUMAN,
     ONE,
     T0,
     TASK,
+    TWO,
     UNKNOWN,
     decided,
     log,
@@ -198,6 +200,18 @@ def test_a_row_of_an_incident() -> None:
     line = drawn(draw_incidents(rows, T0 + 60.0), width=160).splitlines()[1]
     assert line.startswith(f"{ONE[:8]}  web-01  2026-11-21 02:20:00Z, 1m ago  ▲ open")
     assert "deny: cooldown (restart-web), possible in 13m 19s" in line
+
+
+def test_a_fleet_event_is_seen_first() -> None:
+    """Above the table, once however many incidents it names; and in the story of each, below the state."""
+    records = (opened(), opened(TWO, "web-02"), FLEET_RAISED)
+    lines = drawn(draw_incidents(incidents(log(*records), T0 + 60.0), T0 + 60.0), width=200).splitlines()
+    assert lines[0].startswith(
+        "▲ one matter? 4 of 8 hosts of web in trouble together (50%), 1 of them silent; in common:"
+    )
+    assert ["▲ one matter?" in line for line in lines].count(True) == 1
+    story = told(*records)
+    assert story.index("Nothing is run") < story.index("▲ one matter?") < story.index("fleet event raised")
 
 
 def test_a_line_of_the_tail() -> None:

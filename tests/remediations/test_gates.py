@@ -27,6 +27,7 @@ def context(**changes: object) -> GateContext:
         "running": {"web": 0},
         "starts": (),
         "pending": 0,
+        "fleet": "",
         "host": HOST,
         "rule": rule(),
         "policy": Limits(),
@@ -137,6 +138,11 @@ CASES = {
     "still_raised": [
         ("one signal", {"raised": 1}, ""),
         ("none left", {"raised": 0}, "recovered"),
+    ],
+    "fleet_event": [
+        ("none", {"limits": bound(refuses_fleet_events=True)}, ""),
+        ("allowed", {"fleet": "4 of 8 in web"}, ""),
+        ("refused", {"fleet": "4 of 8 in web", "limits": bound(refuses_fleet_events=True)}, "fleet_event"),
     ],
     "target_lock": [
         ("free", {}, ""),
