@@ -1,5 +1,6 @@
 """The player: the one place that calls ansible-runner. A child of the run process, which forks it."""
 
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ import msgspec
 from remediations.runner.events import EventFold, RunnerEvent
 from remediations.runner.namespace import show_own_processes
 from remediations.runner.tree import adopt_orphans, end_descendants, end_with_parent
-from remediations.runner.wire import BEAT, ENCODER, Line, Orders, encode_line
+from remediations.runner.wire import BEAT, Line, Orders, encode_line
 from remediations.runner.workplace import clear
 
 KILL_SECONDS = 5.0
@@ -33,15 +34,16 @@ class Recorder:
 
     def take(self, event: dict[str, object]) -> bool:
         """Handle one event; the answer tells ansible-runner whether to keep its file."""
+        self._events_left -= 1
         try:
             decoded = msgspec.convert(event, RunnerEvent)
         except msgspec.ValidationError as error:
             # To go on is safe: without the statistics, should it be those, the run counts as unknown.
-            sys.stderr.write(f"event {event.get('event')!r} left out: {error}\n")
+            if self._events_left > 0:
+                sys.stderr.write(f"event {event.get('event')!r} left out: {error}\n")
             return False
         task = self._fold.take(decoded)
-        self._events_left -= 1
-        self._event_bytes_left -= len(ENCODER.encode(event))
+        self._event_bytes_left -= len(json.dumps(event))  # as its file is written; text in it may be no Unicode
         is_kept = self._events_left > 0 and self._event_bytes_left > 0
         self._send(encode_line(Line(task=task)) if task is not None and is_kept else BEAT)
         self._write(decoded.stdout)  # last: on a full disk it fails, and ansible-runner passes over that

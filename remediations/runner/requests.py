@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from remediations.inventory import EXACT_HOST
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.settings import RunnerSettings
 from remediations.runs import RunRequest, Target
@@ -17,7 +18,6 @@ from remediations.runs import RunRequest, Target
 HEX_ID = re.compile(r"[0-9a-f]{32,64}")
 PLAYBOOK = re.compile(r"[a-z][a-z0-9_-]{0,63}\.ya?ml")
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 ADDRESS = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9._:%-]{0,251}[A-Za-z0-9])?")
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,127}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -110,7 +110,7 @@ def check_hosts(part: str, hosts: tuple[Target, ...], least: int) -> None:
     if not least <= len(names) <= TARGETS_MAXIMUM or len(set(names)) != len(names):
         raise RunRefusedError(part, names, f"{least} to {TARGETS_MAXIMUM} distinct hosts")
     for name in names:
-        check_name(part, name, HOST, "an exact host name (letters, digits, dot, dash, underscore)")
+        check_name(part, name, EXACT_HOST, "an exact host name (letters, digits, dot, dash, underscore)")
         if name in GROUP_NAMES:
             raise RunRefusedError(part, name, "a host; this is a group")
     for host in hosts:

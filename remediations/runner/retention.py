@@ -1,7 +1,13 @@
-"""Old runs are removed by age and by the size of all, oldest first; runs that are not finished stay."""
+"""Old runs are removed by age and by the size of all, oldest first; runs that are still needed stay.
 
+What can not be removed now stays too, and is tried again the next time.
+"""
+
+import math
+import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -33,13 +39,22 @@ def remove_old_runs(folder: Path, kept: Kept, now: float, unfinished: Collection
     for run in runs:
         if now - run.changed <= kept.age_seconds and size <= kept.bytes_maximum:
             break
-        shutil.rmtree(run.path)
+        shutil.rmtree(run.path, ignore_errors=True)
         size -= run.size
-        removed.append(Path(run.path).name)
+        if not Path(run.path).exists():
+            removed.append(Path(run.path).name)
     return tuple(removed)
 
 
 def stored(path: Path) -> StoredRun:
     """Size and last change of one action's folder."""
-    states = [path.lstat(), *(file.lstat() for file in path.rglob("*"))]
-    return StoredRun(str(path), max(state.st_mtime for state in states), sum(state.st_size for state in states))
+    found = list(states(path))
+    changed = max((state.st_mtime for state in found), default=math.inf)
+    return StoredRun(str(path), changed, sum(state.st_size for state in found))
+
+
+def states(path: Path) -> Iterator[os.stat_result]:
+    """Of a folder and all below it, but for what is removed by others meanwhile."""
+    for file in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):
+            yield file.lstat()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from remediations import runner
 from remediations.runs import RunRequest, RunResult
@@ -28,6 +29,11 @@ HANGING = """\
       ansible.builtin.command:
         argv: [touch, "{effect}"]
 """
+SLEEPS = (600, 601, 602)
+CONTAINED = (("new", True), ("warm", True), ("warm", False))
+"""How runs are contained: started anew or forked, in a PID namespace (which takes root) or by supervision alone."""
+WAIT_SECONDS = 60.0
+"""For what must happen, however busy the machine is; nothing is waited for longer than it takes."""
 TRY_NAMESPACE = "from remediations.runner.namespace import next_child_in_namespace as n; raise SystemExit(not n())"
 
 
@@ -49,22 +55,23 @@ class Hanging:
         tasks = HANGING.format(token=self.token, mark=self.begun, effect=self.effect)
         self.playbook = self.stage.write_playbook("hang.yml", tasks)
 
-    def request(self, timeout_seconds: float = 60.0) -> RunRequest:
+    def request(self, timeout_seconds: float = 300.0) -> RunRequest:
         """The request for it."""
         return self.stage.request(self.action, playbook=self.playbook, timeout_seconds=timeout_seconds)
 
     def hangs(self) -> bool:
-        """Whether all three left-behind processes and the hanging one are there."""
-        return len({pid for number in (600, 601, 602) for pid in self.sleeping(number)}) >= 3
+        """Whether the processes that it leaves behind and the one that hangs are there."""
+        return self.begun.exists() and len(self.sleeping()) >= len(SLEEPS)
 
-    def sleeping(self, number: int) -> list[int]:
-        """Processes of one of the sleeps."""
-        return processes_with(f"{number}.{self.token}")
+    def sleeping(self) -> list[int]:
+        """Its sleeps, which end with nothing but the run; the shells that start them have them in their words too."""
+        found = psutil.process_iter(["pid", "cmdline"])
+        words = [["sleep", f"{number}.{self.token}"] for number in SLEEPS]
+        return [one.info["pid"] for one in found if one.info["cmdline"] in words]
 
     def alive(self) -> list[int]:
         """Everything of this run in the process table."""
-        name = runner.process_name(f"{self.action:032x}")
-        return [pid for word in (self.token, str(self.stage.folder), name) for pid in processes_with(word)]
+        return processes_with(self.token, str(self.stage.folder), runner.process_name(f"{self.action:032x}"))
 
 
 @contextmanager
@@ -73,7 +80,7 @@ def hanging_run(folder: Path, way: str, *, pid_namespace: bool = True) -> Iterat
     run = Hanging(folder, way, pid_namespace=pid_namespace)
     with parent_for(way, run.stage.settings) as run.stage.parent:
         yield run
-        wait_until(lambda: not run.alive(), 5)
+        wait_until(lambda: not run.alive())
     run.temporary.rmdir()
 
 
@@ -84,7 +91,7 @@ def read_to_result(process: RunProcess) -> RunResult:
     return next(line for line in said if isinstance(line, RunResult))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
     """Wait for a condition, fail after so many seconds."""
     limit = time.monotonic() + seconds
     while not condition():

@@ -52,7 +52,7 @@ class Stage:
         playbook: str = "restart.yml",
         variables: dict[str, object] | None = None,
         inputs: dict[str, str | int | float | bool] | None = None,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = 120.0,
     ) -> RunRequest:
         """A request for one local target."""
         return RunRequest(
@@ -139,11 +139,11 @@ def read(process: RunProcess) -> Played:
     return Played(tuple(task for task in tasks if isinstance(task, TaskEvent)), result)
 
 
-def processes_with(token: str) -> list[int]:
-    """Ids of the living processes that have the token in their command line or as their name."""
+def processes_with(*tokens: str) -> list[int]:
+    """Ids of the living processes that have one of the tokens in their command line or as their name."""
     return [
         process.info["pid"]
         for process in psutil.process_iter(["pid", "name", "cmdline", "status"])
         if process.info["status"] != psutil.STATUS_ZOMBIE
-        and (token in " ".join(process.info["cmdline"] or ()) or token == process.info["name"])
+        and any(token in " ".join(process.info["cmdline"] or ()) or token == process.info["name"] for token in tokens)
     ]

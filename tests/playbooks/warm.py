@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from remediations.runner import Launch, PreparedRun, RunHandle, RunnerSettings, WarmParent
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 WAYS = ("new", "warm")
 """The two ways to have a run process: a new program, or a fork of a warm parent."""
 

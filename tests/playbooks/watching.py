@@ -1,11 +1,17 @@
-"""Looks at the process table all the time: what was in anybody's arguments or environment, for however short."""
+"""Looks at the process table all the time: what was in anybody's arguments or environment.
+
+What must be seen waits until it was: a command that names the file `met` may go on when that is there.
+"""
 
 import threading
+from pathlib import Path
 from typing import Self
 
 import psutil
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
+MEET = 'until test -e "{met}"; do sleep 0.05; done'
+"""Words for a shell that wait to be seen."""
 
 
 class ProcessTable:
@@ -16,7 +22,8 @@ class ProcessTable:
         environments: Every variable of a process that was there, as `NAME=value`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, met: Path | None = None) -> None:
+        self._met = met
         self.arguments: set[str] = set()
         self.environments: set[str] = set()
         self._stopping = threading.Event()
@@ -41,3 +48,5 @@ class ProcessTable:
             for process in psutil.process_iter(["cmdline", "environ"]):
                 self.arguments.add(" ".join(process.info["cmdline"] or ()))
                 self.environments |= {f"{key}={value}" for key, value in (process.info["environ"] or {}).items()}
+            if self._met is not None and any(str(self._met) in words for words in self.arguments):
+                self._met.touch()

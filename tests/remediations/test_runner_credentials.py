@@ -14,7 +14,7 @@ from remediations.runs import RunStatus
 from tests.playbooks.runs import Stage
 from tests.playbooks.sshd import PROGRAM, Sshd, running_sshd
 from tests.playbooks.warm import WAYS, parent_for
-from tests.playbooks.watching import ProcessTable
+from tests.playbooks.watching import MEET, ProcessTable
 
 CANARY = f"canary-{uuid.uuid4().hex}"
 PASSWORD = f"{CANARY}-password"
@@ -27,16 +27,17 @@ PLAYBOOK = """\
   tasks:
     - name: Use what was vaulted
       ansible.builtin.command:
-        argv: [sh, -c, "cat > {target}; echo $SSH_CONNECTION > {target}.connection; sleep 0.3"]
+        argv: [sh, -c, 'cat > {target}; echo $SSH_CONNECTION > {target}.connection; {meet}']
         stdin: "{{{{ secret_of_vault }}}}"
       no_log: true
 """
 
 
-def vault(stage: Stage) -> str:
-    """A playbook that needs a vaulted file of variables; its name."""
+def vault(stage: Stage, *, is_seen: bool = False) -> str:
+    """A playbook that needs a vaulted file of variables, and waits to be seen; its name."""
+    meet = MEET.format(met=stage.folder / "met") if is_seen else ":"
     stage.playbooks.mkdir()
-    (stage.playbooks / "use.yml").write_text(PLAYBOOK.format(target=stage.folder / "target"))
+    (stage.playbooks / "use.yml").write_text(PLAYBOOK.format(target=stage.folder / "target", meet=meet))
     plain, password = stage.playbooks / "vaulted.yml", stage.folder / "password"
     plain.write_text(f"secret_of_vault: {CANARY}-vaulted\n")
     password.write_text(PASSWORD)
@@ -64,9 +65,9 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 def test_vault_password_and_key(way: str, tmp_path: Path, sshd: Sshd) -> None:
     """A vaulted variable reaches a target that only the key opens; no content is in an argument, variable or file."""
     stage = Stage(tmp_path, tmp_path / "playbooks")
-    playbook = vault(stage)
+    playbook = vault(stage, is_seen=True)
     change(stage, vault_password_file=str(tmp_path / "password"), private_key_file=str(sshd.key))
-    with parent_for(way, stage.settings) as stage.parent, ProcessTable() as table:
+    with parent_for(way, stage.settings) as stage.parent, ProcessTable(tmp_path / "met") as table:
         played = stage.play(stage.request(playbook=playbook, variables=sshd.variables))
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
     assert f"{CANARY}-vaulted\n" == (tmp_path / "target").read_text()

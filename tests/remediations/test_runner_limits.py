@@ -1,6 +1,7 @@
 """What a run may use has limits: over one of them it is ended with everything it started, and the reason names it."""
 
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import msgspec
 import pytest
 
 from remediations.runs import RunStatus
-from tests.playbooks.hanging import Hanging, hanging_run
+from tests.playbooks.hanging import CONTAINED, Hanging, hanging_run
 from tests.playbooks.runs import Stage, processes_with
+from tests.playbooks.warm import parent_for
 
 TASKS = """\
     - name: Use too much
@@ -27,19 +29,19 @@ SHARED = "x = b'x' * 150_000_000; import os, time; [os.fork() and time.sleep(0.5
 SLOW = (
     """\
     - name: Take a while
-      ansible.builtin.command: sleep 2
+      ansible.builtin.command: sleep 1
 """
-    * 4
+    * 5
 )
 
 OVER: dict[str, tuple[dict[str, float], str, RunStatus]] = {
-    "idle_seconds_maximum": ({"idle_seconds_maximum": 6.0}, IDLE, RunStatus.TIMEOUT),
+    "idle_seconds_maximum": ({"idle_seconds_maximum": 4.0}, IDLE, RunStatus.TIMEOUT),
     "memory_bytes_maximum": ({"memory_bytes_maximum": 350_000_000}, MEMORY, RunStatus.UNKNOWN),
     "processes_maximum": ({"processes_maximum": 40}, PROCESSES, RunStatus.UNKNOWN),
 }
 
 
-@pytest.fixture(params=[("new", True), ("warm", True), ("warm", False)], ids=str)
+@pytest.fixture(params=CONTAINED, ids=str)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hanging]:
     """A run, in the ways that runs are contained."""
     way, inside = request.param
@@ -70,22 +72,24 @@ def stage(tmp_path: Path) -> Stage:
 
 def test_slow_is_not_idle(stage: Stage) -> None:
     """Each event begins the idle time anew: a run may take longer than that as long as something happens."""
-    stage.limit(idle_seconds_maximum=7.0)
-    played = stage.play(stage.request(playbook=stage.write_playbook("slow.yml", SLOW)))
+    stage.limit(idle_seconds_maximum=4.5)
+    with parent_for("warm", stage.settings) as stage.parent:
+        played = stage.play(stage.request(playbook=stage.write_playbook("slow.yml", SLOW)))
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
-    assert sum(task.duration_seconds for task in played.tasks) > 7.0
+    assert sum(task.duration_seconds for task in played.tasks) > 4.5
 
 
 def test_shared_memory_counts_once(stage: Stage) -> None:
     """What the processes of a run share is not counted for each of them."""
+    token = uuid.uuid4().hex
     stage.limit(memory_bytes_maximum=450_000_000)
     tasks = msgspec.yaml.encode(
-        [{"name": "Share", "ansible.builtin.command": {"argv": [sys.executable, "-c", SHARED, "shared.41"]}}]
+        [{"name": "Share", "ansible.builtin.command": {"argv": [sys.executable, "-c", SHARED, token]}}]
     ).decode()
     indented = "".join(f"    {line}\n" for line in tasks.splitlines())
     played = stage.play(stage.request(playbook=stage.write_playbook("share.yml", indented)))
     assert played.result.status is RunStatus.SUCCESSFUL, played.result
-    assert [] == processes_with("shared.41")
+    assert [] == processes_with(token)
 
 
 def test_memory_of_the_machine_runs_out(stage: Stage) -> None:

@@ -43,14 +43,14 @@ def test_nothing_outlives_the_first_process(hanging: Hanging) -> None:
     """With the run process dead and the player stopped, so that nobody can clean up, its death is that of all."""
     before = set(hanging.temporary.iterdir())
     with hanging.stage.started(hanging.request()) as process:
-        wait_until(hanging.hangs, 20)
+        wait_until(hanging.hangs)
         player = player_of(process)
         player.suspend()
         process.kill()
         process.wait()
         assert hanging.hangs()
         player.kill()
-        wait_until(lambda: not hanging.alive(), 3)
+        wait_until(lambda: not hanging.alive())
     assert not hanging.effect.exists()
     secrets = list(Path(hanging.stage.settings.folder).rglob("extravars"))
     assert [1, 1] == [len(secrets), len(set(hanging.temporary.iterdir()) - before)]

@@ -1,11 +1,13 @@
 """Old runs go, unfinished and recent ones stay."""
 
+import math
 import os
 from pathlib import Path
 
 import pytest
 
 from remediations import runner
+from remediations.runner.retention import StoredRun, stored
 
 DAY = 86_400.0
 NOW = 100 * DAY
@@ -31,3 +33,19 @@ def test_retention(case: str, tmp_path: Path) -> None:
             os.utime(path, (NOW - age * DAY, NOW - age * DAY))
     assert removed == runner.remove_old_runs(tmp_path, kept, NOW, unfinished)
     assert set("abcd") - set(removed) == {path.name for path in tmp_path.iterdir()}
+
+
+def test_what_can_not_be_removed_stays(tmp_path: Path) -> None:
+    """It costs no newer run its place, and is not said to be removed."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "a").symlink_to(tmp_path / "elsewhere")  # no folder of ours, so nothing that is removed
+    (folder / "b").mkdir()
+    assert ("b",) == runner.remove_old_runs(folder, runner.Kept(0.0, 0), NOW * 1e6)
+    assert (folder / "a").is_symlink()
+
+
+def test_what_others_remove_meanwhile(tmp_path: Path) -> None:
+    """A run whose files go away while it is looked at is no error, and is neither old nor large."""
+    assert stored(tmp_path / "gone") == StoredRun(str(tmp_path / "gone"), math.inf, 0)

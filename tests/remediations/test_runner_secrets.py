@@ -9,13 +9,13 @@ import pytest
 from remediations.runs import RunStatus
 from tests.playbooks.runs import Stage
 from tests.playbooks.warm import WAYS, parent_for
-from tests.playbooks.watching import ProcessTable
+from tests.playbooks.watching import MEET, ProcessTable
 
 CANARY = "canary-8842"
 TASKS = """\
     - name: Use all secrets
       ansible.builtin.command:
-        argv: [sh, -c, "cat > {target}; sleep 0.3"]
+        argv: [sh, -c, 'cat > "{target}"; {meet}']
         stdin: "{{{{ token }}}} {{{{ ansible_become_password }}}} {{{{ vault_password }}}} {{{{ ssh_key }}}}"
       no_log: true
     - name: Use them again and fail
@@ -36,8 +36,8 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
 
 def test_secrets_reach_the_target_alone(stage: Stage) -> None:
     """Canaries in inputs, inventory passwords, keys and vault: on the target, in no file, argument, line or result."""
-    target = stage.folder / "target"
-    playbook = stage.write_playbook("use.yml", TASKS.format(target=target))
+    target, met = stage.folder / "target", stage.folder / "met"
+    playbook = stage.write_playbook("use.yml", TASKS.format(target=target, meet=MEET.format(met=met)))
     request = stage.request(
         playbook=playbook,
         inputs={"token": f"{CANARY}-token"},
@@ -47,11 +47,11 @@ def test_secrets_reach_the_target_alone(stage: Stage) -> None:
             "ssh_key": f"-----BEGIN OPENSSH PRIVATE KEY----- {CANARY}-key",
         },
     )
-    with ProcessTable() as table:
+    with ProcessTable(met) as table:
         played = stage.play(request, {"KAFKA_SASL_PASSWORD": f"{CANARY}-environment"})
     assert RunStatus.FAILED is played.result.status
     assert target.read_text().count(CANARY) == 4
-    assert any("sleep 0.3" in line for line in table.arguments)
+    assert table.holding(str(met))
     assert [line for line in table.arguments if CANARY in line] == []
     said = msgspec.json.encode(played)
     assert CANARY.encode() not in said
