@@ -1,6 +1,5 @@
 """`prepare` installs what real targets need; `up NAME…` brings hosts up and keeps them until it is interrupted."""
 
-import os
 import shlex
 import shutil
 import signal
@@ -74,5 +73,4 @@ def write_inventory(fleet: Fleet, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.umask(0o077)
     main()

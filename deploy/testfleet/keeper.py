@@ -24,6 +24,7 @@ STOP_SECONDS = 20.0
 def main() -> None:
     """Keep a fleet until stdin ends."""
     folder, *names = sys.argv[1:]
+    os.umask(0o022)  # of what is written onto the disks
     wake, woken = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)

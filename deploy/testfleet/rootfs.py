@@ -38,13 +38,13 @@ ExecStart=/usr/bin/ip link set host0 up
 }
 REMOVED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man")
 LOG = "debootstrap.log"
+OS_RELEASE = Path("/etc/os-release")
 
 
 class Recipe(msgspec.Struct, frozen=True):
     """All that the disk follows from."""
 
     suite: str
-    mirror: str
     files: dict[str, str]
     packages: tuple[str, ...] = PACKAGES
     removed: tuple[str, ...] = REMOVED
@@ -52,20 +52,17 @@ class Recipe(msgspec.Struct, frozen=True):
 
 
 def recipe() -> Recipe:
-    """The recipe for this machine: the Debian that it runs, from where its own apt gets it. Raises FleetError."""
-    form = "$(CREATED_BY)|$(ORIGIN)|$(COMPONENT)|$(CODENAME)|$(REPO_URI)"
-    own = _own_release()
-    for line in run("apt-get", "indextargets", "--format", form).splitlines():
-        kind, origin, component, codename, mirror = line.split("|")
-        if (kind, origin, component, codename) == ("Packages", "Debian", "main", own):
-            return Recipe(suite=codename, mirror=mirror, files=FILES)
-    raise FleetError(f"apt knows no source of Debian {own or '(no Debian)'}: run apt-get update")
+    """The recipe for this machine: the Debian that it runs. Raises FleetError."""
+    for line in OS_RELEASE.read_text().splitlines() if OS_RELEASE.is_file() else ():
+        name, _, value = line.partition("=")
+        if name == "VERSION_CODENAME":
+            return Recipe(suite=value.strip('"'), files=FILES)
+    raise FleetError(f"{OS_RELEASE} names no VERSION_CODENAME: hosts can be made on Debian only")
 
 
 def digest(wanted: Recipe) -> str:
-    """The name of the disk; where its packages come from makes no other disk."""
-    content = msgspec.json.encode(msgspec.structs.replace(wanted, mirror=""), order="sorted")
-    return hashlib.sha256(content).hexdigest()[:16]
+    """The name of the disk."""
+    return hashlib.sha256(msgspec.json.encode(wanted, order="sorted")).hexdigest()[:16]
 
 
 def cache() -> Path:
@@ -90,8 +87,8 @@ def made(wanted: Recipe) -> Path:
 def _make(wanted: Recipe, folder: Path) -> None:
     log = folder.parent / LOG
     log.unlink(missing_ok=True)
-    packages = ",".join(wanted.packages)
-    run("debootstrap", "--variant=minbase", f"--include={packages}", wanted.suite, folder, wanted.mirror, log=log)
+    packages, mirror = ",".join(wanted.packages), _mirror(wanted.suite)
+    run("debootstrap", "--variant=minbase", f"--include={packages}", wanted.suite, folder, mirror, log=log)
     run("chroot", folder, "useradd", "--create-home", "--shell", "/bin/sh", wanted.user)
     for name, content in wanted.files.items():
         file = folder / name
@@ -107,9 +104,21 @@ def _make(wanted: Recipe, folder: Path) -> None:
         key.unlink()  # each fleet makes its own
 
 
-def _own_release() -> str:
-    for line in Path("/etc/os-release").read_text().splitlines():
-        name, _, value = line.partition("=")
-        if name == "VERSION_CODENAME":
-            return value.strip('"')
+def _mirror(suite: str) -> str:
+    """Where this machine's own apt gets this Debian; apt knows once it has updated its lists."""
+    mirror = _listed_mirror(suite)
+    if not mirror:
+        run("apt-get", "update", "--quiet")
+        mirror = _listed_mirror(suite)
+    if not mirror:
+        raise FleetError(f"apt has no source of Debian {suite}, from which the hosts could be made")
+    return mirror
+
+
+def _listed_mirror(suite: str) -> str:
+    form = "$(CREATED_BY)|$(ORIGIN)|$(COMPONENT)|$(CODENAME)|$(REPO_URI)"
+    for line in run("apt-get", "indextargets", "--format", form).splitlines():
+        kind, origin, component, codename, mirror = line.split("|")
+        if (kind, origin, component, codename) == ("Packages", "Debian", "main", suite):
+            return mirror
     return ""

@@ -1,6 +1,7 @@
 """The hosts for tests are real ones, and nothing of them outlives whoever asked for them."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,13 +10,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
-from deploy.testfleet import groups, missing, network, rootfs, running_fleet
+from deploy.testfleet import apt, groups, missing, network, rootfs, running_fleet
 from deploy.testfleet.programs import FleetError, run
 
 REASON = missing()
 real = pytest.mark.skipif(bool(REASON), reason=REASON or "not needed")
 SECONDS = 30.0
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "deploy.testfleet"]
 
 
 @pytest.fixture(autouse=True)
@@ -120,12 +124,45 @@ def test_no_network_is_free() -> None:
 
 
 def test_digest_of_a_recipe() -> None:
-    """A disk is named after its contents: other packages make another, another mirror does not."""
-    recipe = rootfs.Recipe(suite="bookworm", mirror="http://one.invalid", files={})
-    elsewhere = rootfs.Recipe(suite="bookworm", mirror="http://two.invalid", files={})
-    larger = rootfs.Recipe(suite="bookworm", mirror="http://one.invalid", files={}, packages=("systemd", "cron"))
-    assert rootfs.digest(recipe) == rootfs.digest(elsewhere)
-    assert rootfs.digest(recipe) != rootfs.digest(larger)
+    """A disk is named after its recipe: other packages or files make another."""
+    recipe = rootfs.Recipe(suite="bookworm", files={})
+    others = (
+        rootfs.Recipe(suite="trixie", files={}),
+        rootfs.Recipe(suite="bookworm", files={}, packages=("systemd", "cron")),
+        rootfs.Recipe(suite="bookworm", files={"etc/motd": "hello"}),
+    )
+    digests = {rootfs.digest(each) for each in (recipe, rootfs.Recipe(suite="bookworm", files={}), *others)}
+    assert len(digests) == 4
+
+
+def test_nothing_lacks() -> None:
+    """Where tests on real targets run, their packages are installed, and preparing again says and does nothing."""
+    if apt.unfit():
+        pytest.skip(apt.unfit())
+    assert apt.lacking() == ()
+    said = subprocess.run([*COMMAND, "prepare"], capture_output=True, check=True, cwd=ROOT)
+    assert (said.stdout, said.stderr) == (b"", b"")
+
+
+@real
+def test_up_from_the_command_line() -> None:
+    """`up` says how to reach the hosts and where their inventory is; a signal to end takes all down."""
+    with subprocess.Popen([*COMMAND, "up", "one"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            ssh = process.stdout.readline().removeprefix("one: ")
+            inventory = Path(process.stdout.readline().split()[1].rstrip("."))
+            assert run(*shlex.split(ssh), "hostname") == "one\n"
+            hosts = yaml.safe_load(inventory.read_text())["all"]["hosts"]
+            assert hosts["one"]["ansible_host"] in ssh
+        finally:
+            process.terminate()  # no interrupt: whoever runs in the background of a shell ignores those
+            try:
+                status = process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+    assert (status, inventory.exists()) == (0, False)
 
 
 def test_failed_program_says_why() -> None:
