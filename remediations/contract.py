@@ -6,14 +6,20 @@ line; ansible-lint and Ansible's own syntax check come on top (`tidegate playboo
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
 
 import msgspec
 
-from remediations.tasks import ROLE_CALLS, Play, Task, Tree, field, is_true
+from remediations.tasks import FILE_CALLS, ROLE_CALLS, Play, Task, Tree, called_file, field, is_true
 
-IGNORING = ("ignore_errors", "ignore_unreachable")
+IGNORING = ("ignore_errors", "ignore_unreachable", "failed_when")
 HOSTS = ("all", "targets")
-SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
+HERE = ("localhost", "127.0.0.1", "::1")
+LINES_OF_SHELLS = frozenset({"shell", "raw", "script", "expect", "win_shell"})
+NOT_OF_THE_LINE = frozenset({"chdir", "creates", "removes"})
+INTERPRETERS = re.compile(r"(?:.*/)?(?:(?:ba|da|z|k|a|fi)?sh|python[0-9.]*|perl|ruby|node)")
+_GIVES_SCRIPT = re.compile(r"-[A-Za-z]*[ce]")
+_PIPE = re.compile(r"""(?:lookup|query|q)\(\s*['"](?:ansible\.builtin\.)?(?:pipe|lines)['"]""")
 READING = frozenset(
     {
         *("assert", "debug", "fail", "find", "gather_facts", "getent", "import_tasks", "include_tasks", "meta"),
@@ -46,6 +52,13 @@ def exact_hosts(tree: Tree) -> Iterator[Finding]:
         hosts = play.keywords.get("hosts")
         if hosts not in HOSTS:
             yield _in_play(play, "exact_hosts", f"hosts is {hosts!r}, wanted {' or '.join(HOSTS)}")
+    for task in tree.tasks:
+        delegate = task.keywords.get("delegate_to")
+        if task.module in {"add_host", "group_by"}:
+            yield _in_task(task, "exact_hosts", f"{task.module} changes the hosts of a run, wanted those decided on")
+        if isinstance(delegate, str) and "{{" not in delegate and delegate not in HERE:
+            words = f"delegate_to is {delegate!r}, wanted localhost or a variable named in targets.delegates"
+            yield _in_task(task, "exact_hosts", words)
 
 
 def bounded_failure(tree: Tree) -> Iterator[Finding]:
@@ -62,43 +75,60 @@ def bounded_failure(tree: Tree) -> Iterator[Finding]:
 
 def marker_first(tree: Tree) -> Iterator[Finding]:
     """The first task takes the marker, so that no action has its effect twice."""
+    wanted = "wanted import_role of marker, without conditions, before everything else"
     for play in tree.plays[:1]:
-        wanted = "wanted import_role of marker, without conditions, before everything else"
-        if play.keywords.get("roles") or is_true(play.keywords.get("gather_facts", True)):
-            yield _in_play(play, "marker_first", f"roles or gathering of facts come before the tasks, {wanted}")
+        if is_true(play.keywords.get("gather_facts", True)):
+            yield _in_play(play, "marker_first", f"facts are gathered before the first task, {wanted}")
         first = play.tasks[0] if play.tasks else None
         if first is None or not _is_marker(first, "main") or "when" in first.keywords:
             yield _at(first, play, "marker_first", f"the first task does not take the marker, {wanted}")
+    for play in tree.plays[1:]:
+        yield _in_play(play, "marker_first", "a second play acts after the marker was closed, wanted one play")
 
 
 def marker_done(tree: Tree) -> Iterator[Finding]:
-    """The end is written into the marker, whichever it is: after a crash the target itself tells it."""
+    """The end is written into the marker, whichever it is, and nothing comes after it: a crash would hide that."""
     for play in tree.plays[:1]:
-        said = {_outcome(task) for task in play.tasks if _is_marker(task, "done")}
+        said = [_outcome(task) if _is_marker(task, "done") else None for task in play.tasks]
         for outcome in ("successful", "failed"):
             if outcome not in said:
                 words = f"no task writes the outcome {outcome}, wanted import_role of marker with tasks_from: done"
                 yield _in_play(play, "marker_done", words)
+        late = play.tasks[said.index("successful") + 1 :] if "successful" in said else ()
+        for task in late:
+            if not task.is_rescue:
+                yield _in_task(task, "marker_done", "comes after the outcome is written, wanted it before")
+    flushes = any(task.module == "meta" and task.arguments == "flush_handlers" for task in tree.tasks)
+    for task in tree.tasks:
+        if "notify" in task.keywords and not flushes:
+            words = "its handler runs after the outcome is written, wanted meta: flush_handlers at the end of the role"
+            yield _in_task(task, "marker_done", words)
 
 
 def no_shell_with_variables(tree: Tree) -> Iterator[Finding]:
     """A value is never part of a command line that a shell reads."""
     for task in tree.tasks:
-        if task.module in {"shell", "raw", "script"} and _EXPRESSION.search(_text(task.arguments)):
+        if task.module.rpartition(".")[2] in LINES_OF_SHELLS and _EXPRESSION.search(_command_line(task)):
             words = f"{task.module} with a variable, wanted command with argv"
             yield _in_task(task, "no_shell_with_variables", words)
-        argv = field(task.arguments, "argv") if task.module == "command" else None
-        words_of_shell = [str(word) for word in argv] if isinstance(argv, list) else []
-        script = _script(words_of_shell)
-        if _EXPRESSION.search(script):
-            words = "a variable in the script of a shell, wanted it as an argument after the script"
+        if _EXPRESSION.search(_script(task)):
+            words = "a variable in the script of an interpreter, wanted it as an argument after the script"
             yield _in_task(task, "no_shell_with_variables", words)
+
+
+def no_piped_lookups(tree: Tree) -> Iterator[Finding]:
+    """A template gives values: it runs no shell on the engine's machine, in a dry run too."""
+    for task in tree.tasks:
+        if _PIPE.search(_text([task.arguments, task.keywords])) or {"with_pipe", "with_lines"} & task.keywords.keys():
+            words = "a lookup runs a command on the engine's machine, wanted a task with command and argv"
+            yield _in_task(task, "no_piped_lookups", words)
 
 
 def command_by_argv(tree: Tree) -> Iterator[Finding]:
     """A command is a list of words: nothing is split at spaces or quotes."""
     for task in tree.tasks:
-        if task.module == "command" and not (field(task.arguments, "argv") or field(task.keywords.get("args"), "argv")):
+        is_given = field(task.arguments, "argv") or field(task.keywords.get("args"), "argv")
+        if task.module == "command" and not is_given:
             yield _in_task(task, "command_by_argv", "command without argv, wanted argv: [program, word, …]")
 
 
@@ -171,9 +201,21 @@ def plain_modules(tree: Tree) -> Iterator[Finding]:
     """Each task names its module: what it does can be read off."""
     for task in tree.tasks:
         if task.module in {"action", "local_action", ""} or "{{" in task.module:
-            yield _in_task(
-                task, "plain_modules", f"module is {task.module or 'missing'!r}, wanted the name of a module"
-            )
+            words = f"module is {task.module or 'missing'!r}, wanted the name of a module"
+            yield _in_task(task, "plain_modules", words)
+
+
+def plain_parts(tree: Tree) -> Iterator[Finding]:
+    """What a playbook consists of lies in its folder and is known before it runs: nothing else was judged."""
+    for task in tree.tasks:
+        if task.module in ROLE_CALLS:
+            name = str(field(task.arguments, "name"))
+            if "{{" in name or "/" in name:
+                yield _in_task(task, "plain_parts", f"uses the role {name!r}, wanted the plain name of a role")
+        if task.module in FILE_CALLS:
+            name, in_role = called_file(task), task.file.startswith("roles/")
+            if name.startswith("/") or ".." in name.split("/") or ("{{" in name and not in_role):
+                yield _in_task(task, "plain_parts", f"includes {name!r}, wanted the plain name of a file beside it")
 
 
 RULES: tuple[Rule, ...] = (
@@ -182,6 +224,7 @@ RULES: tuple[Rule, ...] = (
     marker_first,
     marker_done,
     no_shell_with_variables,
+    no_piped_lookups,
     command_by_argv,
     no_ignored_errors,
     no_questions,
@@ -190,6 +233,7 @@ RULES: tuple[Rule, ...] = (
     check_mode_kept,
     preflight_tagged,
     plain_modules,
+    plain_parts,
 )
 MARKER = "marker"
 
@@ -216,11 +260,31 @@ def _outcome(task: Task) -> object:
     return field(task.keywords.get("vars"), "marker_outcome")
 
 
-def _script(argv: list[str]) -> str:
-    """Give the script of `sh -c script …`, empty if the words call no shell."""
-    if not argv or argv[0].rpartition("/")[2] not in SHELLS:
-        return ""
-    return next((argv[number + 1] for number, word in enumerate(argv[:-1]) if word == "-c"), "")
+def _argv(task: Task) -> list[str]:
+    argv = field(task.arguments, "argv") or field(task.keywords.get("args"), "argv")
+    return [str(word) for word in argv] if isinstance(argv, list) and task.module == "command" else []
+
+
+def _command_line(task: Task) -> str:
+    """Give all that a shell reads of a task: not the folder it runs in, nor the files that it depends on."""
+    parts = [task.arguments, task.keywords.get("args")]
+    kept = [
+        {key: value for key, value in part.items() if key not in NOT_OF_THE_LINE} if isinstance(part, Mapping) else part
+        for part in parts
+    ]
+    return _text(kept)
+
+
+def _script(task: Task) -> str:
+    """Give the script of `sh -c script …` wherever it stands in the words, empty if they call no interpreter."""
+    argv = _argv(task)
+    start = next((number for number, word in enumerate(argv) if INTERPRETERS.fullmatch(word)), len(argv))
+    for option, before, after in zip(argv[start + 1 :], argv[start:], argv[start + 2 :], strict=False):
+        if _GIVES_SCRIPT.fullmatch(option):
+            return after
+        if not option.startswith(("-", "+")) and not before.endswith("o"):  # `-o errexit` is an option of two words
+            return ""
+    return ""
 
 
 def _secret_in(task: Task, declared: frozenset[str]) -> str:
@@ -255,7 +319,10 @@ def _asks(task: Task) -> bool:
 
 
 def _is_set(keywords: Mapping[str, object], keyword: str) -> bool:
-    return keywords.get(keyword, False) is not False
+    value = keywords.get(keyword)
+    if keyword == "failed_when":
+        return value is False or str(value).lower() in {"false", "no"}
+    return value is not None and value is not False
 
 
 def _is_looked_at(task: Task, tasks: tuple[Task, ...], variables: str) -> bool:
@@ -268,19 +335,29 @@ def _is_looked_at(task: Task, tasks: tuple[Task, ...], variables: str) -> bool:
 
 
 def _preflight_tasks(tree: Tree) -> Iterator[Task]:
-    """Give the tasks of all preflights, those of the parts of other roles that they call too."""
-    for tasks in tree.role_tasks.values():
-        for task in tasks:
-            if task.is_tagged or _is_preflight(task.file):
-                yield task
-                yield from _called_part(tree, task)
+    """Give the tasks that a dry run really runs: tagged for it or `always`, in a preflight, or called by such a one."""
+    waiting = [task for task in tree.tasks if task.is_tagged or task.is_always or _is_preflight(task.file)]
+    seen: set[tuple[str, int]] = set()
+    while waiting:
+        task = waiting.pop()
+        if (task.file, task.line) not in seen:
+            seen.add((task.file, task.line))
+            yield task
+            waiting.extend(_called(tree, task))
 
 
-def _called_part(tree: Tree, task: Task) -> Iterator[Task]:
+def _called(tree: Tree, task: Task) -> Iterator[Task]:
+    """Give the tasks of the files that a task calls; each part of a name that is a variable stands for any."""
+    _, _, role = task.file.partition("roles/")
+    name = called_file(task)
     if task.module in ROLE_CALLS:
-        role, part = str(field(task.arguments, "name")), str(field(task.arguments, "tasks_from") or "main")
-        file = f"roles/{role}/tasks/{part.removesuffix('.yml')}.yml"
-        yield from (each for each in tree.role_tasks.get(role, ()) if each.file == file)
+        role, name = str(field(task.arguments, "name")), str(field(task.arguments, "tasks_from") or "main")
+    elif task.module not in FILE_CALLS:
+        return
+    role, name = role.partition("/")[0], _EXPRESSION.sub("*", name.removesuffix(".yml"))
+    folder = task.file.rpartition("/")[0]
+    files = (f"roles/{role}/tasks/{name}.yml", f"{folder}/{name}.yml")
+    yield from (each for each in tree.role_tasks.get(role, ()) if any(fnmatch(each.file, file) for file in files))
 
 
 def _is_preflight(file: str) -> bool:
@@ -288,10 +365,7 @@ def _is_preflight(file: str) -> bool:
 
 
 def _calls_preflight(task: Task) -> bool:
-    if task.module not in {"import_tasks", "include_tasks"}:
-        return False
-    file = task.arguments if isinstance(task.arguments, str) else field(task.arguments, "file")
-    return _is_preflight(str(file))
+    return task.module in FILE_CALLS and _is_preflight(called_file(task))
 
 
 def _tags_preflight(task: Task) -> bool:

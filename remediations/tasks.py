@@ -21,7 +21,7 @@ _KEYWORDS = frozenset(
         *("changed_when", "check_mode", "collections", "connection", "debugger", "delay", "delegate_facts"),
         *("delegate_to", "diff", "environment", "failed_when", "ignore_errors", "ignore_unreachable", "listen", "loop"),
         *("loop_control", "module_defaults", "name", "no_log", "notify", "poll", "port", "register", "remote_user"),
-        *("retries", "run_once", "tags", "throttle", "timeout", "until", "vars", "when", LINE),
+        *("retries", "run_once", "tags", "throttle", "timeout", "until", "vars", "when", LINE, RESCUE),
     }
 )
 
@@ -29,8 +29,8 @@ _KEYWORDS = frozenset(
 class Task(msgspec.Struct, frozen=True):
     """One task. `module` is its short name if it is Ansible's own, `block` for a block; `file` is in the folder.
 
-    `is_hidden`: it, or a block around it, says no_log. `is_tagged`: so with the tag `preflight`. `is_rescue`: it only
-    runs after a failure.
+    `is_hidden`: it, or what is around it, says no_log. `is_tagged`: so with the tag `preflight`; `is_always`: so with
+    `always`. `is_rescue`: it only runs after a failure. A role that a play lists is a task with `import_role`.
     """
 
     file: str
@@ -40,6 +40,7 @@ class Task(msgspec.Struct, frozen=True):
     keywords: Mapping[str, object]
     is_hidden: bool = False
     is_tagged: bool = False
+    is_always: bool = False
     is_rescue: bool = False
 
 
@@ -77,13 +78,13 @@ def read_tree(root: Path, playbook: Path) -> Tree:
     """Read a playbook that the catalogue has accepted. Raises PlaybookError for a file that is no list of tasks."""
     plays = tuple(_plays(root, playbook))
     roles: dict[str, tuple[Task, ...]] = {}
-    waiting = [name for play in plays for name in (*_listed_roles(play), *called_roles(play.tasks))]
+    waiting = [name for play in plays for name in called_roles(play.tasks)]
     while waiting:
         name = waiting.pop(0)
         if name in roles or not (root / "roles" / name).is_dir():
             continue  # a role of a collection is its own author's
         roles[name] = tuple(_role_tasks(root, name))
-        waiting.extend(called_roles(roles[name]))
+        waiting.extend((*_needed_roles(root, name), *called_roles(roles[name])))
     return Tree(
         root=root,
         plays=plays,
@@ -96,8 +97,6 @@ def read_tree(root: Path, playbook: Path) -> Tree:
 def planned(tree: Tree) -> Iterator[str]:
     """Give the names of the tasks that a run comes past when nothing fails, as far as the files tell it."""
     for play in tree.plays:
-        for name in _listed_roles(play):
-            yield from _steps(tree, _of_file(tree, name, "main"), name)
         yield from _steps(tree, play.tasks, "")
 
 
@@ -106,11 +105,10 @@ def _steps(tree: Tree, tasks: Iterable[Task], role: str) -> Iterator[str]:
         if task.is_rescue or task.module == "block":
             continue
         name = field(task.arguments, "name") if task.module in ROLE_CALLS else None
-        part = task.arguments if isinstance(task.arguments, str) else field(task.arguments, "file")
         if isinstance(name, str):
             yield from _steps(tree, _of_file(tree, name, str(field(task.arguments, "tasks_from") or "main")), name)
-        elif task.module in FILE_CALLS and _of_file(tree, role, str(part)):
-            yield from _steps(tree, _of_file(tree, role, str(part)), role)
+        elif task.module in FILE_CALLS and _of_file(tree, role, called_file(task)):
+            yield from _steps(tree, _of_file(tree, role, called_file(task)), role)
         else:
             yield f"{role} : {task.keywords.get('name', task.module)}" if role else str(task.keywords.get("name", ""))
 
@@ -128,6 +126,11 @@ def called_roles(tasks: tuple[Task, ...]) -> Iterator[str]:
             yield name
 
 
+def called_file(task: Task) -> str:
+    """Give the name of the file that a task imports or includes, as it is written."""
+    return str(task.arguments if isinstance(task.arguments, str) else field(task.arguments, "file"))
+
+
 def field(data: object, key: str) -> object:
     """Give a field of a mapping, None if it is none."""
     return data.get(key) if isinstance(data, Mapping) else None
@@ -142,28 +145,43 @@ def _plays(root: Path, file: Path) -> Iterator[Play]:
     for play in _read(root, file):
         tasks: list[Task] = []
         for part in LISTS:
+            if part == "tasks":
+                tasks.extend(_listed_roles(root, file, play))
             for task in _tasks(root, file, play.get(part), play):
-                tasks.append(task)
-                tasks.extend(_included(root, file, task))
+                tasks.extend((task, *_included(root, file, task, frozenset({file}))))
         yield Play(_shown(root, file), _line(play), play, tuple(tasks))
 
 
-def _included(root: Path, file: Path, task: Task) -> Iterator[Task]:
-    """Give the tasks of a file that a play includes by a plain name."""
+def _included(root: Path, file: Path, task: Task, seen: frozenset[Path]) -> Iterator[Task]:
+    """Give the tasks of a file that a play includes by a plain name, and of those that it includes itself."""
     if task.module not in FILE_CALLS:
         return
-    name = task.arguments if isinstance(task.arguments, str) else field(task.arguments, "file")
-    included = file.parent / str(name)
-    if included.is_file():
-        yield from _tasks(root, included, _read(root, included), task.keywords)
+    included = file.parent / called_file(task)
+    if included.is_file() and included not in seen:
+        for inner in _tasks(root, included, _read(root, included), task.keywords):
+            yield inner
+            yield from _included(root, included, inner, seen | {included})
 
 
-def _listed_roles(play: Play) -> Iterator[str]:
-    roles = play.keywords.get("roles")
+def _listed_roles(root: Path, file: Path, play: Mapping[str, object]) -> Iterator[Task]:
+    """Give the roles that a play lists, as the tasks that would do the same."""
+    roles = play.get("roles")
     for role in roles if isinstance(roles, list) else ():
-        name = role if isinstance(role, str) else field(role, "role") or field(role, "name")
-        if isinstance(name, str):
-            yield name
+        keywords = role if isinstance(role, dict) else {LINE: _line(play)}
+        name = role if isinstance(role, str) else keywords.get("role") or keywords.get("name")
+        call = {key: value for key, value in keywords.items() if key in _KEYWORDS} | {"import_role": {"name": name}}
+        yield from _tasks(root, file, [call], play)
+
+
+def _needed_roles(root: Path, role: str) -> Iterator[str]:
+    """Give the roles that a role names as its dependencies."""
+    for suffix in SUFFIXES:
+        file = root / "roles" / role / "meta" / f"main{suffix}"
+        needed = field(_load(file), "dependencies") if file.is_file() else None
+        for each in needed if isinstance(needed, list) else ():
+            name = each if isinstance(each, str) else field(each, "role") or field(each, "name")
+            if isinstance(name, str):
+                yield name
 
 
 def _role_tasks(root: Path, role: str) -> Iterator[Task]:
@@ -183,12 +201,12 @@ def _tasks(root: Path, file: Path, data: object, around: Mapping[str, object]) -
         if not isinstance(each, dict):
             raise PlaybookError(file, "", f"holds {each!r}, wanted a task")
         keywords = dict(each)
-        for inherited in ("no_log", "tags", RESCUE):
+        for inherited in ("no_log", RESCUE):
             if inherited in around and inherited not in keywords:
                 keywords[inherited] = around[inherited]
+        tags = keywords["tags"] = [*_tags(around), *_tags(each)]
         names = [key for key in each if key not in _KEYWORDS and not key.startswith("with_") and key not in PARTS]
         module = "block" if "block" in each else _short(names[0]) if names else ""
-        tags = keywords.get("tags")
         yield Task(
             file=_shown(root, file),
             line=_line(each),
@@ -196,12 +214,18 @@ def _tasks(root: Path, file: Path, data: object, around: Mapping[str, object]) -
             arguments=each.get(names[0]) if names else None,
             keywords=keywords,
             is_hidden=is_true(keywords.get("no_log")),
-            is_tagged="preflight" in (tags if isinstance(tags, list) else str(tags).split(",")),
+            is_tagged="preflight" in tags,
+            is_always="always" in tags,
             is_rescue=RESCUE in keywords,
         )
         for part in PARTS:
             inside = keywords | {RESCUE: True} if part == "rescue" else keywords
             yield from _tasks(root, file, each.get(part), inside)
+
+
+def _tags(keywords: Mapping[str, object]) -> list[str]:
+    tags = keywords.get("tags") or []
+    return [str(tag).strip() for tag in (tags if isinstance(tags, list) else str(tags).split(","))]
 
 
 def _secrets(root: Path, roles: Mapping[str, object]) -> Iterator[str]:

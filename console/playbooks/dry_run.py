@@ -29,7 +29,7 @@ from remediations.runs import RunRequest, RunResult, RunStatus, Target, TaskEven
 from remediations.tasks import planned, read_tree
 from stream.engine.run_process import AnsibleRunner
 
-SAFETY_RULES = frozenset({"preflight_reads", "check_mode_kept", "exact_hosts"})
+SAFETY_RULES = frozenset({"preflight_reads", "check_mode_kept", "exact_hosts", "no_piped_lookups", "plain_parts"})
 PREFLIGHT = {"ANSIBLE_RUN_TAGS": "preflight"}
 CHECK = {"ANSIBLE_DIFF_ALWAYS": "True"}
 

@@ -105,6 +105,16 @@ IN_PLAY: list[tuple[str, str, str, int]] = [
     ("marker_done", "marker_outcome: successful", "marker_outcome: failed", 1),
     ("no_questions", "hosts: all", "hosts: all\n  vars_prompt: [{name: sure}]", 1),
     ("no_ignored_errors", "hosts: all", "hosts: all\n  ignore_errors: true", 1),
+    ("exact_hosts", "hosts: all", "hosts: [all]", 1),
+    ("marker_first", "serial: 1", "serial: 1\n  pre_tasks: [{name: Early, ansible.builtin.ping: {}}]", 5),
+    (
+        "marker_done",
+        "      rescue:",
+        "        - name: Late\n          ansible.builtin.file: {path: /x, state: absent}\n      rescue:",
+        17,
+    ),
+    ("marker_done", "      rescue:", "      always: [{name: Late, ansible.builtin.ping: {}}]\n      rescue:", 17),
+    ("marker_done", "serial: 1", "serial: 1\n  post_tasks: [{name: Late, ansible.builtin.ping: {}}]", 5),
 ]
 
 
@@ -120,6 +130,33 @@ IN_TASK = [
     ("no_shell_with_variables", "ansible.builtin.shell: rm -r {{ sweep_folder }}"),
     ("no_shell_with_variables", "raw: 'ls {{ sweep_folder }}'"),
     ("no_shell_with_variables", "ansible.builtin.command: {argv: [/bin/sh, -c, 'rm {{ sweep_folder }}']}"),
+    ("no_shell_with_variables", "ansible.builtin.shell:\n  args: {cmd: 'rm {{ sweep_folder }}'}"),
+    ("no_shell_with_variables", "ansible.builtin.command: {argv: [sudo, -n, bash, -euc, 'rm {{ sweep_folder }}']}"),
+    (
+        "no_shell_with_variables",
+        "ansible.builtin.command:\n  args: {argv: [sh, -x, -o, errexit, -c, 'rm {{ sweep_folder }}']}",
+    ),
+    ("no_shell_with_variables", "ansible.builtin.command: {argv: [python3, -c, 'print({{ sweep_folder }})']}"),
+    ("no_shell_with_variables", "ansible.builtin.command: {argv: [perl, -e, 'print {{ sweep_folder }}']}"),
+    ("no_shell_with_variables", "ansible.builtin.expect: {command: 'passwd {{ sweep_folder }}', responses: {}}"),
+    ("no_shell_with_variables", "ansible.windows.win_shell: 'dir {{ sweep_folder }}'"),
+    ("no_piped_lookups", "ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'id') }}\"}"),
+    ("no_piped_lookups", "ansible.builtin.debug: {msg: x}\n  when: query('ansible.builtin.lines', 'id') | length > 0"),
+    ("no_piped_lookups", "ansible.builtin.debug: {msg: x}\n  with_pipe: [id]"),
+    ("exact_hosts", "ansible.builtin.add_host: {name: db-1}"),
+    ("exact_hosts", "ansible.builtin.group_by: {key: x}"),
+    ("exact_hosts", "ansible.builtin.ping:\n  delegate_to: db-1"),
+    ("marker_done", "ansible.builtin.ping:\n  notify: Restart"),
+    ("plain_parts", "ansible.builtin.include_tasks: /etc/tasks.yml"),
+    ("plain_parts", "ansible.builtin.include_tasks: {file: ../../other/tasks/main.yml}"),
+    ("plain_parts", "ansible.builtin.include_role: {name: '{{ sweep_role }}'}"),
+    ("plain_parts", "ansible.builtin.include_role: {name: /etc/role}"),
+    ("no_ignored_errors", "ansible.builtin.stat: {path: /x}\n  failed_when: false"),
+    ("no_ignored_errors", "ansible.builtin.stat: {path: /x}\n  failed_when: 'False'\n  register: unread"),
+    ("check_mode_kept", "ansible.builtin.uri: {url: x, method: DELETE}\n  check_mode: false"),
+    ("preflight_reads", "ansible.builtin.file: {path: /x}\n  tags: [preflight]"),
+    ("preflight_reads", "ansible.builtin.file: {path: /x}\n  tags: always"),
+    ("preflight_reads", "ansible.builtin.file: {path: /x}\n  tags: other, preflight"),
     ("command_by_argv", "ansible.builtin.command: uptime"),
     ("command_by_argv", "command: {cmd: uptime}"),
     ("no_ignored_errors", "ansible.builtin.stat: {path: /x}\n  ignore_errors: true"),
@@ -149,6 +186,22 @@ def test_a_task_that_breaks_a_rule(folder: Path, rule: str, body: str) -> None:
     "body",
     [
         pytest.param("ansible.builtin.shell: uptime | cut -c 3", id="a shell without variables"),
+        pytest.param(
+            "ansible.builtin.shell: {cmd: uptime, chdir: '{{ sweep_folder }}'}\n  args: {creates: '{{ x }}'}",
+            id="a shell in a folder",
+        ),
+        pytest.param(
+            "ansible.builtin.command: {argv: [python3, '{{ sweep_folder }}/x.py', -c, '{{ sweep_folder }}']}",
+            id="options of a program's own",
+        ),
+        pytest.param("ansible.builtin.ping:\n  delegate_to: localhost", id="the engine's own machine"),
+        pytest.param("ansible.builtin.ping:\n  delegate_to: '{{ balancer }}'", id="a delegate by its variable"),
+        pytest.param(
+            "ansible.builtin.ping:\n  notify: Restart\n- name: Now\n  ansible.builtin.meta: flush_handlers",
+            id="a handler that runs in time",
+        ),
+        pytest.param("ansible.builtin.include_tasks: '{{ kind }}/act.yml'", id="one of the role's own files"),
+        pytest.param("ansible.builtin.stat: {path: /x}\n  failed_when: 1 > 2", id="a condition of failure"),
         pytest.param(
             "ansible.builtin.command: {argv: [/bin/sh, -c, 'rm \"$1\"', sweep, '{{ sweep_folder }}']}",
             id="a variable as an argument of a script",
@@ -193,6 +246,65 @@ def test_preflight_only_looks(folder: Path, text: str, found: bool) -> None:  # 
     assert (["preflight_reads"] if found else []) == [rule for rule, _, _ in findings(folder)]
 
 
+ACT = "- {name: Act, ansible.builtin.file: {path: /x, state: absent}}\n"
+REALLY_RUN = [
+    pytest.param({"sweep.yml": PLAY.replace("serial: 1", "serial: 1\n  tags: [preflight]")}, id="a tagged play"),
+    pytest.param(
+        {"sweep.yml": PLAY.replace("{name: sweep}", "{name: sweep}\n          tags: always")}, id="a tagged role"
+    ),
+    pytest.param(
+        {"sweep.yml": PLAY.replace("      block:", "      tags: [preflight]\n      block:")}, id="a tag around another"
+    ),
+    pytest.param(
+        {
+            "sweep.yml": PLAY.replace(
+                "      rescue:", "        - {import_tasks: near.yml, tags: [preflight]}\n      rescue:"
+            ),
+            "near.yml": "- {import_tasks: far.yml}\n",
+            "far.yml": ACT,
+        },
+        id="files of the play",
+    ),
+    pytest.param(
+        {f"{TASKS}/main.yml": f"{MAIN}- {{import_tasks: look.yml, tags: [preflight]}}\n", f"{TASKS}/look.yml": ACT},
+        id="another file of the role",
+    ),
+    pytest.param(
+        {f"{TASKS}/preflight.yml": "- {include_tasks: '{{ kind }}/look.yml'}\n", f"{TASKS}/own/look.yml": ACT},
+        id="a file whose name is a variable",
+    ),
+    pytest.param(
+        {
+            "roles/sweep/meta/main.yml": "dependencies: [{role: early}]\n",
+            "roles/early/tasks/main.yml": "- {name: Look, ansible.builtin.file: {path: /x}, tags: [always]}\n",
+        },
+        id="a role that another needs",
+    ),
+]
+
+
+@pytest.mark.parametrize("files", REALLY_RUN)
+def test_whatever_a_dry_run_really_runs_only_looks(folder: Path, files: dict[str, str]) -> None:
+    """Tags are handed on by plays, blocks and imports, and `always` runs whatever is asked for."""
+    write(folder / TASKS / "main.yml", f"{MAIN}{ACT}")
+    for name, text in files.items():
+        write(folder / name, text)
+    assert "preflight_reads" in {rule for rule, _, _ in findings(folder)}
+
+
+def test_a_second_play_is_outside_of_the_marker(folder: Path) -> None:
+    """The marker says how the first one ended: what comes after it would be done twice, or not at all."""
+    second = PLAY.partition("  tasks:")[0].replace("Sweep", "Again")
+    write(folder / "sweep.yml", f"{PLAY}{second}")
+    assert [("marker_first", "sweep.yml", PLAY.count("\n") + 1)] == findings(folder)
+
+
+def test_a_file_that_a_play_includes_by_a_variable_is_found(folder: Path) -> None:
+    """Nobody knows what it would be."""
+    write(folder / "sweep.yml", PLAY.replace("      rescue:", "        - include_tasks: '{{ x }}.yml'\n      rescue:"))
+    assert ("plain_parts", "sweep.yml", 17) in findings(folder)
+
+
 def test_a_role_looks_before_it_acts(folder: Path) -> None:
     """A role without a preflight can not be dry-run."""
     write(folder / TASKS / "main.yml", "- {name: Act, ansible.builtin.file: {path: /x, state: absent}}")
@@ -202,7 +314,7 @@ def test_a_role_looks_before_it_acts(folder: Path) -> None:
 
 def test_every_rule_is_tried() -> None:
     """A rule that is added without a case fails here."""
-    tried = {rule for rule, *_ in IN_PLAY} | {rule for rule, *_ in IN_TASK} | {"preflight_reads"}
+    tried = {rule for rule, *_ in IN_PLAY} | {rule for rule, *_ in IN_TASK}
     assert {rule.__name__ for rule in RULES} == tried
 
 
