@@ -165,11 +165,11 @@ def _opened(record: IncidentOpened) -> str:
         f"; {series_name(each)} is {number(each.observed)}, expected {number(each.low)} to {number(each.high)}"
         for each in signal.evidence.series[:1]
     )
-    return f"incident opened: {signal.kind.value}, score {signal.score:.1f} (threshold {signal.threshold:.1f}){blamed}"
+    return f"incident opened: {signal.kind.value}, score {signal.score:.2f} (threshold {signal.threshold:.2f}){blamed}"
 
 
 def _updated(record: IncidentUpdated) -> str:
-    return f"{record.kind.value} signal {record.state.value}, score {record.score:.1f}"
+    return f"{record.kind.value} signal {record.state.value}, score {record.score:.2f}"
 
 
 def _decided(record: DecisionMade) -> str:
@@ -215,7 +215,7 @@ def _not_executed(_record: RunNotExecuted) -> str:
 
 def _verified(record: RunVerified) -> str:
     why = f": {because(record.reason)}" if record.reason else ""
-    return f"verification: {record.outcome.value}, score {record.score:.1f}{why}"
+    return f"verification: {record.outcome.value}, score {record.score:.2f}{why}"
 
 
 def _human(record: HumanNeeded) -> str:

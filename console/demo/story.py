@@ -141,8 +141,8 @@ def hear(story: Story, notice: Signal | HostStatus, now: float) -> Story:
         return story
     story = msgspec.structs.replace(story, signals=(*story.signals, Heard(notice, now))[-SIGNALS_KEPT:])
     if notice.state is SignalState.CLEARED:
-        return narrate(story, now, f"{notice.kind.value} cleared, score {notice.score:.1f}", Tone.GOOD, notice.host)
-    text = f"{notice.kind.value} raised: score {notice.score:.1f}, threshold {notice.threshold:.1f}"
+        return narrate(story, now, f"{notice.kind.value} cleared, score {notice.score:.2f}", Tone.GOOD, notice.host)
+    text = f"{notice.kind.value} raised: score {notice.score:.2f}, threshold {notice.threshold:.2f}"
     return narrate(story, now, text, Tone.BAD, notice.host)
 
 

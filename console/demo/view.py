@@ -26,7 +26,7 @@ LINES_LEAST, LINES_MOST = 3, 8
 TASKS_LEAST = 3
 EVIDENCE_SHOWN = 4
 BAR_WIDTH = 6
-BAR_SCORE = 12.0  # a score this high fills the bar
+BAR_SCORE = 4.0  # a score this high fills the bar
 NOTE_SECONDS = 10.0
 WIDE_COLUMNS, TALL_ROWS = 118, 48
 
@@ -254,7 +254,7 @@ def _bar(status: HostStatus | None) -> Text:
         return Text("")
     filled = max(0, min(BAR_WIDTH, round(status.score / BAR_SCORE * BAR_WIDTH)))
     style = STATES[status.state][1]
-    return Text.assemble(("█" * filled, style), ("·" * (BAR_WIDTH - filled), "dim"), f" {status.score:4.1f}")
+    return Text.assemble(("█" * filled, style), ("·" * (BAR_WIDTH - filled), "dim"), f" {status.score:5.2f}")
 
 
 def _incident(incident: IncidentTold | None, now: float, tasks: int) -> RenderableType:

@@ -241,7 +241,7 @@ LINES = [
         opened(),
         "incident.opened",
         "web-01",
-        "incident opened: anomaly, score 9.4 (threshold 3.0); proc.cpu{service=web} is 98.2, expected 12 to 33.2",
+        "incident opened: anomaly, score 9.40 (threshold 3.00); proc.cpu{service=web} is 98.2, expected 12 to 33.2",
     ),
     (
         decided(Verdict.RUN),
@@ -273,7 +273,7 @@ LINES = [
         "web-01",
         "decision: nothing to run: no rule of the policy answers this signal",
     ),
-    (CLEARED, "incident.updated", "web-01", "anomaly signal cleared, score 0.4"),
+    (CLEARED, "incident.updated", "web-01", "anomaly signal cleared, score 0.40"),
     (running()[3], "run.claimed", "web-01", "engine engine-1 claims the run"),
     (REVOKED, "run.revoked", "web-01", "claim taken back: the host has recovered by itself"),
     (running()[5], "run.started", "web-01", "playbook restart starts (at most 1m)"),
@@ -286,7 +286,7 @@ LINES = [
         "web-01",
         "the run had no effect, and its marker on the target is closed: it can have none any more",
     ),
-    (repaired()[9], "run.verified", "web-01", "verification: success, score 0.4"),
+    (repaired()[9], "run.verified", "web-01", "verification: success, score 0.40"),
     (HUMAN, "incident.needs_human", "web-01", "a human is needed: enough was tried for this incident"),
     (CLOSED, "incident.closed", "web-01", "incident closed: a run helped, shown by new data"),
     (

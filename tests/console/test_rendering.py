@@ -66,10 +66,10 @@ def test_the_story_of_a_repair_reads_from_top_to_bottom() -> None:
         "opened 2026-11-21 02:20:01Z, 59s ago",
         "It is over since 2026-11-21 02:20:10Z: a run helped, shown by new data.",
         "A playbook was run once; the last outcome is success.",
-        "anomaly at 2026-11-21 02:20:00Z: score 9.4, threshold 3.0",
+        "anomaly at 2026-11-21 02:20:00Z: score 9.40, threshold 3.00",
         "proc.cpu{service=web} 98.2 21.5 12 to 33.2 9.4",
         "score ▁",
-        "votes: level 9.4",
+        "votes: level 9.40",
         "samples partition 3, offsets 100 to 129",
         "incident opened, on the evidence above #1",
         "decision: run restart, attempt 1 (rule restart-web; 2 gates passed) #2, decided on #1",
@@ -80,8 +80,8 @@ def test_the_story_of_a_repair_reads_from_top_to_bottom() -> None:
         "playbook restart starts (at most 1m) #5",
         "✎ task 2: Restart the service: changed on web-01 in 1.2 s #6",
         "playbook ended: successful, rc 0 #7",
-        "anomaly signal cleared, score 0.4 #8",
-        "verification: success, score 0.4 #9",
+        "anomaly signal cleared, score 0.40 #8",
+        "verification: success, score 0.40 #9",
         "incident closed: a run helped, shown by new data #10",
     ]
     places = [story.find(part) for part in parts]
@@ -183,7 +183,7 @@ def test_a_row_of_the_fleet() -> None:
     """One line a host: score, samples, last sample, partition, incident."""
     rows = hosts([status("web-01", HostState.ANOMALOUS, 8.04, partition=3)], log(opened()), T0 + 41.0)
     line = drawn(draw_hosts(rows)).splitlines()[1]
-    assert ["web-01", "▲", "anomalous", "8.0", "500", "42s", "ago", "3", ONE[:8]] == line.split()
+    assert ["web-01", "▲", "anomalous", "8.04", "500", "42s", "ago", "3", ONE[:8]] == line.split()
 
 
 def test_a_silent_detect_is_said() -> None:
@@ -265,14 +265,14 @@ def test_the_window_marks_what_is_over_the_threshold() -> None:
     """Low scores are low bars; those from the threshold on are red."""
     window = [WindowPoint(T0 + place, score) for place, score in enumerate((0.0, 2.9, 3.0, 6.0))]
     bars = draw_window(window, 3.0)
-    assert bars.plain == "▁▄▅█  3s, highest 6.0"
+    assert bars.plain == "▁▄▅█  3s, highest 6.00"
     assert [str(each.style) for each in bars.spans[:4]] == ["green", "green", "red", "red"]
 
 
 def test_evidence_may_be_missing() -> None:
     """A silence has no series and perhaps no window; it is still a story."""
     bare = msgspec.structs.replace(signal("h"), evidence=Evidence())
-    assert drawn(draw_evidence(bare)).splitlines() == ["anomaly at 2026-11-21 02:20:00Z: score 9.4, threshold 3.0"]
+    assert drawn(draw_evidence(bare)).splitlines() == ["anomaly at 2026-11-21 02:20:00Z: score 9.40, threshold 3.00"]
 
 
 SPANS = {0.0: "0s", 59.4: "59s", 60.0: "1m", 250.0: "4m 10s", 3600.0: "1h", 90_061.0: "1d 1h", -5.0: "5s"}
