@@ -21,7 +21,7 @@ HOURS: Final = 192  # eight days: a week, and the day on which it is told apart
 
 
 class Move(msgspec.Struct, frozen=True):
-    """A level that has moved: from where, the range that would have been normal, and to where.
+    """A level that has moved: from where (the mean of what is remembered), the range of what is normal, and to where.
 
     `since` is the event time of the first block that a detector found changed.
     """
@@ -111,7 +111,9 @@ class Stream:
     def _judge(self) -> Move | None:
         """What the detector said, against all that was normal; either way it is over then."""
         since, before, _, after = self.fired
-        low, high = bounds(self.hours or [before], self.units.band(), self.settings.steps, self.least)
+        hours = self.hours or [before]
+        low, high = bounds(hours, self.units.band(), self.settings.steps, self.least)
+        before = sum(hours) / len(hours)  # of the level itself some blocks are of the new one
         self.fired = NOT_FIRED
         self._keep(after)
         if low <= after <= high or since - self.began < self.settings.history_seconds:

@@ -43,7 +43,7 @@ class DriftWatch:
         ...     load = noise.gauss(20.0 if minute < 200 else 60.0, 2.0)
         ...     for move in watch.update(60.0 * minute, 0.1, {"cpu": load}):
         ...         print(move.name, round(move.before), round(move.after), minute)
-        cpu 21 61 268
+        cpu 20 61 268
     """
 
     def __init__(self, settings: DriftSettings, seed: int = 0) -> None:

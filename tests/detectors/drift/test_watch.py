@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import pytest
@@ -120,7 +121,7 @@ def test_without_a_detector_nothing_is_watched() -> None:
 
 
 @pytest.mark.parametrize("detector", ["adwin", "page_hinkley", "kswin"])
-def test_state_round_trip_is_exact(detector: str) -> None:
+def test_state_round_trip_is_exact(detector: Literal["adwin", "page_hinkley", "kswin"]) -> None:
     """Saved and restored at any row, a watch tells the same moves and saves the same bytes."""
     settings = DriftSettings(detector=detector, history_seconds=7200.0)
     rng = seeded(5)
