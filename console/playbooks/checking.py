@@ -1,5 +1,6 @@
 """Is a playbook fit to run? Ansible's own syntax check, ansible-lint if it is there, and the rules of the contract."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,11 @@ TOOL_SECONDS = 300.0
 PROFILE = "production"
 HOSTS: dict[str, object] = {"all": {"children": {"targets": {"hosts": {"host": {}}}, "delegates": {}}}}
 NO_LINT = "ansible-lint is not installed: its rules were not checked (pip install ansible-lint)"
+NOT_LINTED = "ansible-lint was not asked: it would stop at the syntax error"
+_ORIGIN = re.compile(r"Origin: (?P<file>\S+?):(?P<line>\d+)(?::\d+)?\s")
+_NO_MODULE = re.compile(
+    r"couldn't resolve module/action '(?P<module>(?!ansible\.builtin\.)[a-z0-9_]+\.[a-z0-9_]+\.\w+)'"
+)
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -66,7 +72,7 @@ def check_playbook(playbook: Playbook, settings: RunnerSettings, path: str = "")
         environment["ANSIBLE_INVENTORY"] = f"{scratch}/hosts.json"
         Path(environment["ANSIBLE_INVENTORY"]).write_bytes(msgspec.json.encode(HOSTS))
         syntax = tuple(_syntax(playbook, root, environment))
-        lint, notes = ((), ()) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
+        lint, notes = ((), (NOT_LINTED,)) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
     return CheckReport(playbook.name, findings=(*syntax, *judge(tree), *lint), notes=notes)
 
 
@@ -89,8 +95,19 @@ def _syntax(playbook: Playbook, root: Path, environment: dict[str, str]) -> Iter
     done = _run((sys.executable, *words), root, environment)
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split()) or f"ansible-playbook ended with {done.returncode}"
-        file = Path(playbook.path).name
-        yield Finding(file, 0, "syntax", said.replace(f"{root}/", "")[:1000])
+        yield _located(said.replace(f"{root}/", ""), Path(playbook.path).name, environment)
+
+
+def _located(said: str, playbook: str, environment: dict[str, str]) -> Finding:
+    """Make a finding of Ansible's complaint: at the place that it names, with what helps where a module is missing."""
+    origin, module = _ORIGIN.search(said), _NO_MODULE.search(said)
+    words = (said[: origin.start()] if origin else said).rpartition("[ERROR]: ")[2].strip()[:1000]
+    if module is not None:
+        collection = module["module"].rpartition(".")[0]
+        folder = environment["ANSIBLE_COLLECTIONS_PATH"]
+        words = f"there is no module {module['module']}, wanted the collection {collection} in {folder}"
+        words += " (the setting engine.collections)"
+    return Finding(origin["file"] if origin else playbook, int(origin["line"]) if origin else 1, "syntax", words)
 
 
 def _lint(

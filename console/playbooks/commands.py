@@ -8,14 +8,16 @@ import typer
 
 from console.errors import PlaybookNotFoundError
 from console.options import NO, AsJson, Config, show
-from console.playbooks.checking import check_playbook, draw_checks
+from console.playbooks.checking import CheckReport, check_playbook, draw_checks
 from console.playbooks.dry_run import dry_run, parse_inputs
 from console.playbooks.listing import draw_playbooks, list_playbooks
 from console.playbooks.report import draw_dry_run
 from remediations.acceptance import accept as accept_digests
 from remediations.acceptance import read_accepted
 from remediations.catalogue import check_markers, read_playbooks
+from remediations.contract import judge
 from remediations.playbooks import Playbook
+from remediations.tasks import read_tree
 from stream.engine.context import EngineFolder
 from stream.engine.flow import accepted_file, read_hosts, runner_settings
 from stream.settings import load_settings
@@ -47,13 +49,23 @@ def check(names: Names = None, *, config: Config = None, as_json: AsJson = False
 
 @playbooks.command()
 def accept(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Playbooks whose files you have read.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Playbooks you have read.")] = None,
     *,
+    everything: Annotated[bool, typer.Option("--all", help="Every playbook of the folder.")] = False,
     config: Config = None,
 ) -> None:
-    """Let playbooks run as their files are now; a changed one is refused until this is said."""
+    """Let playbooks run as their files are now, if they keep the contract; a changed one waits until this is said."""
+    if bool(names) == everything:
+        raise typer.BadParameter("wanted the names of playbooks, or --all", param_hint="NAME")
     settings = load_settings(config)
-    chosen = _chosen(read_playbooks(Path(settings.engine.playbooks)), names)
+    folder = Path(settings.engine.playbooks)
+    check_markers(folder)
+    chosen = _chosen(read_playbooks(folder), names or ())
+    reports = [CheckReport(playbook.name, judge(read_tree(folder, Path(playbook.path)))) for playbook in chosen]
+    if any(report.findings for report in reports):
+        show(reports, draw_checks(reports), as_json=False)
+        typer.echo("tidegate: nothing was accepted: a playbook that breaks the contract may not run", err=True)
+        raise typer.Exit(NO)
     file = accepted_file(settings)
     accept_digests(file, {playbook.name: playbook.digest for playbook in chosen})
     for playbook in chosen:

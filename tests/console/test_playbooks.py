@@ -81,21 +81,65 @@ def test_a_playbook_is_listed_with_its_inputs(folder: Path) -> None:
     assert "canary" not in text + said(folder, "--json")[1]
 
 
-def test_accepting_is_for_the_files_as_they_are(folder: Path) -> None:
+SOUND = """\
+- name: Sweep
+  hosts: targets
+  gather_facts: false
+  serial: 1
+  any_errors_fatal: true
+  max_fail_percentage: 0
+  tasks:
+    - import_role: {name: marker}
+    - block:
+        - import_role: {name: sweep}
+        - import_role: {name: marker, tasks_from: done}
+          vars: {marker_outcome: successful}
+      rescue:
+        - import_role: {name: marker, tasks_from: done}
+          vars: {marker_outcome: failed}
+"""
+
+
+@pytest.fixture
+def sound(folder: Path) -> Path:
+    """The same folder, with a playbook that keeps the contract."""
+    (folder / "playbooks/sweep.yml").write_text(SOUND)
+    (folder / "playbooks/roles/sweep/tasks/main.yml").write_text("- {ansible.builtin.ping: {}, tags: [preflight]}\n")
+    return folder
+
+
+def test_accepting_is_for_the_files_as_they_are(sound: Path) -> None:
     """A change after it is shown, and needs another word."""
-    assert 0 == said(folder, "accept", "sweep")[0]
-    accepted = read_accepted(folder / "state/engine/accepted.yml")
-    assert {"sweep": read_playbooks(folder / "playbooks")["sweep"].digest} == accepted
-    assert "(accepted)" in said(folder)[1]
-    (folder / "playbooks/roles/sweep/tasks/main.yml").write_text("[]\n")
-    assert "(changed since it was accepted)" in said(folder)[1]
+    assert 0 == said(sound, "accept", "sweep")[0]
+    accepted = read_accepted(sound / "state/engine/accepted.yml")
+    assert {"sweep": read_playbooks(sound / "playbooks")["sweep"].digest} == accepted
+    assert "(accepted)" in said(sound)[1]
+    (sound / "playbooks/roles/sweep/tasks/main.yml").write_text("[]\n")
+    assert "(changed since it was accepted)" in said(sound)[1]
 
 
-def test_the_operators_own_file_is_written_where_they_keep_it(folder: Path) -> None:
+def test_the_operators_own_file_is_written_where_they_keep_it(sound: Path) -> None:
     """With `engine.accepted` the file lies beside the policy, to be reviewed with it."""
-    (folder / "tidegate.yml").write_text("engine: {playbooks: playbooks, accepted: ok.yml}\nstate_folder: state\n")
-    assert 0 == said(folder, "accept", "sweep")[0]
-    assert ["sweep"] == list(read_accepted(folder / "ok.yml"))
+    (sound / "tidegate.yml").write_text("engine: {playbooks: playbooks, accepted: ok.yml}\nstate_folder: state\n")
+    assert 0 == said(sound, "accept", "--all")[0]
+    assert ["sweep"] == list(read_accepted(sound / "ok.yml"))
+
+
+def test_what_breaks_the_contract_is_never_accepted(folder: Path) -> None:
+    """The findings say why, with file and line; the file of digests is not touched."""
+    status, text = said(folder, "accept", "sweep")
+    assert 1 == status
+    assert "roles/sweep/tasks/main.yml:1: command without argv" in text
+    assert "nothing was accepted" in text
+    assert not (folder / "state").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("sweep", "--all")])
+def test_accepting_says_what(sound: Path, words: tuple[str, ...]) -> None:
+    """Nothing is accepted by leaving something out."""
+    status, text = said(sound, "accept", *words)
+    assert (2, True) == (status, "wanted the names of playbooks, or --all" in text)
+    assert not (sound / "state").exists()
 
 
 def test_findings_come_with_file_and_line_and_status_1(folder: Path) -> None:
@@ -110,13 +154,26 @@ def test_findings_come_with_file_and_line_and_status_1(folder: Path) -> None:
     assert [] == report["notes"]
 
 
-def test_a_syntax_error_is_told_in_ansibles_words(folder: Path) -> None:
-    """What Ansible can not read is found before anything else is asked."""
-    (folder / "playbooks/roles/sweep/tasks/main.yml").write_text("- {name: Sweep, no_such_module: {}}\n")
+GONE = "there is no module a.b.c, wanted the collection a.b in FOLDER/playbooks/collections (the setting engine."
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        pytest.param("no_such_module: {}", "couldn't resolve module/action 'no_such_module'.", id="no module"),
+        pytest.param("a.b.c: {}", GONE, id="a collection that is not there"),
+        pytest.param("ping: {}, stat: {}", "conflicting action statements: ping, stat", id="two modules"),
+    ],
+)
+def test_a_syntax_error_has_its_place_and_says_what_helps(folder: Path, task: str, words: str) -> None:
+    """What Ansible can not read is found before anything else is asked, and that is said."""
+    (folder / "playbooks/roles/sweep/tasks/main.yml").write_text(f"---\n- {{name: Sweep, {task}}}\n")
     status, text = said(folder, "check", "sweep", "--json")
     (report,) = msgspec.json.decode(text)
-    assert (1, "syntax") == (status, report["findings"][0]["rule"])
-    assert "no_such_module" in report["findings"][0]["words"]
+    found = report["findings"][0]
+    assert (1, "syntax", "roles/sweep/tasks/main.yml", 2) == (status, found["rule"], found["file"], found["line"])
+    assert found["words"].startswith(words.replace("FOLDER", str(folder))), found
+    assert ["ansible-lint was not asked: it would stop at the syntax error"] == report["notes"]
 
 
 def test_without_ansible_lint_the_report_says_so(folder: Path, tmp_path: Path) -> None:
