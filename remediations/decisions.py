@@ -91,6 +91,11 @@ def first_match(
     return None
 
 
+def answers(policy: Policy, kind: SignalKind, host: str, inventory: Inventory) -> bool:
+    """Tell whether any rule is meant for signals of this kind on the host."""
+    return any(kind in rule.match.kinds and covers(rule.match, inventory, host) for rule in policy.rules)
+
+
 def covers(match: Match, inventory: Inventory, host: str) -> bool:
     """Tell whether a rule with this match is meant for the host."""
     everywhere = not match.hosts and not match.groups

@@ -55,6 +55,12 @@ class Incident(msgspec.Struct, frozen=True):
         """Whether signals of the host still belong to this incident."""
         return self.status is not IncidentStatus.CLOSED
 
+    @property
+    def is_trouble(self) -> bool:
+        """Whether something is wrong: where only a level has moved, models are to learn it."""
+        kinds = {signal.kind for signal in self.raised.values()} or {self.signal.kind}
+        return kinds != {SignalKind.DRIFT}
+
 
 class ActionStatus(enum.Enum):
     """Where an action stands. From DECIDED it may be claimed; CLAIMED, STARTED and UNKNOWN hold the target's lock."""

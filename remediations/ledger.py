@@ -176,7 +176,7 @@ class Ledger:
             return _ignore("no_open_incident")
         if self.is_handled(record.signal_id):
             return _ignore("signal_handled")
-        raised = dict(incident.raised)
+        raised = {} if record.signal is not None else dict(incident.raised)  # trouble takes a drift's place
         if record.state is SignalState.RAISED:
             raised[record.signal_id] = RaisedSignal(
                 id=record.signal_id, kind=record.kind, time=record.signal_time, score=record.score
@@ -184,7 +184,7 @@ class Ledger:
         else:
             raised.pop(record.raised_id, None)
         cleared = None if raised else record.signal_time
-        self._update(incident, raised=raised, cleared_time=cleared)
+        self._update(incident, raised=raised, cleared_time=cleared, signal=record.signal or incident.signal)
         self._handle(record.signal_id, record.signal_offset)
         return _VALID
 

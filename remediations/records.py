@@ -69,7 +69,10 @@ class IncidentOpened(msgspec.Struct, frozen=True, tag="incident.opened", tag_fie
 
 
 class IncidentUpdated(msgspec.Struct, frozen=True, tag="incident.updated", tag_field="type"):
-    """A further signal of the host, raised or cleared, belongs to its open incident."""
+    """A further signal of the host, raised or cleared, belongs to its open incident.
+
+    `signal` is the whole of it if from here on the incident is about this one: the first trouble after a mere drift.
+    """
 
     incident_id: str
     host: str
@@ -80,6 +83,7 @@ class IncidentUpdated(msgspec.Struct, frozen=True, tag="incident.updated", tag_f
     signal_time: float
     score: float
     signal_offset: int
+    signal: Signal | None = None
 
 
 class DecisionMade(msgspec.Struct, frozen=True, tag="decision.made", tag_field="type"):

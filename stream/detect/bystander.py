@@ -35,4 +35,5 @@ async def _follow(settings: Settings, worker: DetectWorker) -> None:
             for read in await reader.read(READ_SECONDS):
                 ledger.apply(read.entry)
             if reader.head.offset >= caught_up:
-                worker.pause_hosts(frozenset(incident.host for incident in ledger.open_incidents()))
+                troubled = (incident.host for incident in ledger.open_incidents() if incident.is_trouble)
+                worker.pause_hosts(frozenset(troubled))

@@ -1,6 +1,7 @@
 """Signals → incidents: what detect noticed is written down, and incidents end when their signals have cleared."""
 
-from detectors.signals import HostStatus, Signal, SignalState
+from detectors.signals import HostStatus, Signal, SignalKind, SignalState
+from remediations.decisions import answers
 from remediations.identities import incident_id
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.records import HumanNeeded, IncidentClosed, IncidentOpened, IncidentUpdated, VerificationOutcome
@@ -36,10 +37,10 @@ async def write_signal(context: EngineContext, offset: int, signal: Signal) -> N
     """Open an incident, or add to the open one of the host. A signal that is in the log already changes nothing."""
     context.checkpoint("W0")
     ledger = context.ledger
-    if ledger.is_handled(signal.id):
+    incident = ledger.incident_of(signal.host)
+    if ledger.is_handled(signal.id) or not is_wanted(context, incident, signal):
         context.checkpoint("W1")
         return
-    incident = ledger.incident_of(signal.host)
     if incident is not None:
         await context.append(update_of(incident, offset, signal))
     elif signal.state is SignalState.RAISED:
@@ -51,8 +52,20 @@ async def write_signal(context: EngineContext, offset: int, signal: Signal) -> N
     context.checkpoint("W1")
 
 
+def is_wanted(context: EngineContext, incident: Incident | None, signal: Signal) -> bool:
+    """Whether a signal is written down. That normal has moved is no trouble: only where a rule answers to it."""
+    if signal.kind is not SignalKind.DRIFT:
+        return True
+    if signal.state is SignalState.CLEARED:
+        return incident is not None and signal.raised_id in incident.raised
+    book = context.rulebook
+    is_answered = answers(book.policy, signal.kind, signal.host, book.inventory)
+    return is_answered and (incident is None or not incident.is_trouble)
+
+
 def update_of(incident: Incident, offset: int, signal: Signal) -> IncidentUpdated:
     """The record of a further signal of an incident."""
+    is_worse = signal.state is SignalState.RAISED and signal.kind is not SignalKind.DRIFT and not incident.is_trouble
     return IncidentUpdated(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -63,6 +76,7 @@ def update_of(incident: Incident, offset: int, signal: Signal) -> IncidentUpdate
         signal_time=signal.time,
         score=signal.score,
         signal_offset=offset,
+        signal=signal if is_worse else None,
     )
 
 
