@@ -27,6 +27,7 @@ _WORDS = {
     "object | null": "a mapping",
     "bool | int | float | str": "a scalar",
 }
+_TYPES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 
 type _Steps = list[str | int]
 
@@ -191,7 +192,8 @@ def _explained(problem: str, value: object, wanted: tuple[str, ...]) -> str:
         return f"lacks the key {named[1]}"
     if problem.startswith("Expected"):
         text = problem.removeprefix("Expected ").partition(", got")[0].replace("`", "")
-        return f"is {shortened(value)}, wanted {_WORDS.get(text, text)}"
+        kind, space, limit = text.partition(" ")
+        return f"is {shortened(value)}, wanted {_WORDS.get(text) or _TYPES.get(kind, kind) + space + limit}"
     return f"is {shortened(value)}, wanted {'one of ' + ', '.join(wanted) if wanted else problem}"
 
 

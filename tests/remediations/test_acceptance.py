@@ -40,7 +40,7 @@ def test_a_new_playbook_is_taken_and_a_changed_one_is_not(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("restart: abc", "restart: is 'abc', wanted str matching regex"),
+        ("restart: abc", "restart: is 'abc', wanted text matching regex"),
         ("Restart!: " + OLD, "is {'Restart!': "),
         ("- restart", "is ['restart'], wanted a mapping"),
         ("restart: [", "line 1, column 11"),

@@ -270,7 +270,7 @@ def test_a_link_that_leaves_the_folder_is_refused(
         pytest.param(
             "roles/restart/meta/argument_specs.yml",
             "argument_specs: {main: {options: {restart_wait: {type: 5}}}}",
-            "roles/restart/meta/argument_specs.yml: restart_wait.type: is 5, wanted str",
+            "roles/restart/meta/argument_specs.yml: restart_wait.type: is 5, wanted text",
             id="specs that are wrong",
         ),
         pytest.param(
@@ -302,7 +302,7 @@ def test_a_link_that_leaves_the_folder_is_refused(
         pytest.param(
             "restart.meta.yml",
             SIDECAR + "targets: {delegates: ['{{ balancer }}']}",
-            "restart.meta.yml: targets.delegates[0]: is '{{ balancer }}', wanted str matching regex"
+            "restart.meta.yml: targets.delegates[0]: is '{{ balancer }}', wanted text matching regex"
             " '^[A-Za-z_][A-Za-z0-9_]{0,127}\\\\Z'",
             id="delegates by a template",
         ),

@@ -78,12 +78,12 @@ def refusal(folder: Path, text: str | bytes, kind: type) -> str:
         ),
         pytest.param(
             "version: 1\nlimits: {starts_maximum: -1}",
-            "limits.starts_maximum: is -1, wanted int >= 0",
+            "limits.starts_maximum: is -1, wanted a whole number >= 0",
             id="a negative limit",
         ),
         pytest.param(
             "version: 1\nlimits: {starts_window_seconds: 604801}",
-            "limits.starts_window_seconds: is 604801, wanted float <= 604800.0",
+            "limits.starts_window_seconds: is 604801, wanted a number <= 604800.0",
             id="a window longer than memory",
         ),
         pytest.param(
@@ -119,7 +119,7 @@ def refusal(folder: Path, text: str | bytes, kind: type) -> str:
         ),
         pytest.param(
             "version: 1\nlimits: {event_age_maximum_seconds: 5m}",
-            "limits.event_age_maximum_seconds: is '5m', wanted float",
+            "limits.event_age_maximum_seconds: is '5m', wanted a number",
             id="a unit",
         ),
         pytest.param(
@@ -160,7 +160,7 @@ def test_a_sidecar_that_is_wrong_is_refused(tmp_path: Path, text: str, message: 
 def test_a_run_without_a_deadline_is_refused(tmp_path: Path) -> None:
     """Every playbook ends: its time must be over 0."""
     text = SIDECAR.replace("5", "0")
-    assert refusal(tmp_path, text, Sidecar) == "timeout_seconds: is 0, wanted float > 0.0"
+    assert refusal(tmp_path, text, Sidecar) == "timeout_seconds: is 0, wanted a number > 0.0"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ def written(folder: Path, text: str) -> Path:
 
 REFUSED = [
     pytest.param("kafka: {partitons: 4}", "kafka: has the unknown key partitons", id="unknown key, with a guess"),
-    pytest.param("kafka: {partitions: four}", "kafka.partitions: is 'four', wanted int", id="wrong type"),
-    pytest.param("kafka: {partitions: 0}", "kafka.partitions: is 0, wanted int >= 1", id="below the range"),
+    pytest.param("kafka: {partitions: four}", "kafka.partitions: is 'four', wanted a whole number", id="wrong type"),
+    pytest.param("kafka: {partitions: 0}", "kafka.partitions: is 0, wanted a whole number >= 1", id="below the range"),
     pytest.param("detect: {threshold: .nan}", "is no finite number", id="not a number"),
     pytest.param("log_format: xml", "log_format: is 'xml', wanted one of console, json", id="not among the choices"),
     pytest.param("kafka: {partitions: 4, partitions: 8}", "key partitions is there twice", id="key twice"),
