@@ -89,6 +89,7 @@ class IncidentRow(msgspec.Struct, frozen=True):
 class HostRow(msgspec.Struct, frozen=True):
     """One host in a list. `state` is None for a host with an open incident that the roster does not know.
 
+    `moved` are series whose level has moved: no trouble, they are being learned anew.
     `is_stale` says that detect has not spoken of the host lately: nothing is known of it now, whatever `state` says.
     """
 
@@ -103,6 +104,7 @@ class HostRow(msgspec.Struct, frozen=True):
     last_sample_age_seconds: float
     roster_age_seconds: float
     incident_id: str = ""
+    moved: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -320,6 +322,7 @@ def _host_row(status: HostStatus, incident_id: str, now: float, roster_age_maxim
         last_sample_age_seconds=now - status.last_sample_time,
         roster_age_seconds=roster_age_seconds,
         incident_id=incident_id,
+        moved=status.moved,
     )
 
 

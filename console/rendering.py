@@ -88,7 +88,7 @@ def draw_hosts(rows: Sequence[HostRow]) -> RenderableType:
         stale = f", {span(row.roster_age_seconds)} old" if row.is_stale and row.state else ""
         table.add_row(
             plain(row.host, "bold"),
-            Text(word + stale, style="yellow" if stale else style),
+            Text(word + stale, style="yellow" if stale else style).append_text(_moved(row.moved)),
             Text(f"{row.score:.2f}" if row.state else "-"),
             Text(f"{row.samples:,}" if row.state else "-"),
             Text(_sample_age(row)),
@@ -258,6 +258,12 @@ def _table(*columns: str) -> Table:
         right = column in {"score", "samples", "runs", "observed", "expected", "partition"}
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     return table
+
+
+def _moved(series: Sequence[str]) -> Text:
+    """Levels that have moved, as an aside: that is no trouble."""
+    more = f" and {len(series) - 1} more" if len(series) > 1 else ""
+    return plain(f", {series[0]}{more} moved", "dim") if series else Text()
 
 
 def _sample_age(row: HostRow) -> str:

@@ -113,6 +113,7 @@ class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
 
     `samples` counts the samples applied to the host's model over its life; `last_sample_time` is event time.
     Until `maintenance_until` (epoch seconds, 0 if never) nothing is learned; `saves` can be gone back to, oldest first.
+    `moved` are series whose level has moved and that are not known again yet.
     """
 
     host: str
@@ -125,6 +126,7 @@ class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
     partition: int
     maintenance_until: float = 0.0
     saves: tuple[SavedState, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 type Notice = Signal | HostStatus

@@ -22,7 +22,7 @@ from console.rendering import (
     headline,
 )
 from console.sentences import REASONS, ago, number, span, utc
-from detectors.signals import Evidence, HostState, LineEvidence, WindowPoint
+from detectors.signals import Evidence, HostState, LineEvidence, SeriesEvidence, SignalKind, WindowPoint
 from remediations.chain import ChainReport, Fault, FaultKind
 from remediations.records import GateResult, Record, RunProgressed, Seen, Verdict
 from tests.console.stories import (
@@ -192,6 +192,25 @@ def test_a_silent_detect_is_said() -> None:
     text = drawn(draw_hosts(rows))
     assert "● normal, 2h 1m old" in text
     assert "1 not reported by detect lately: is it running?" in text
+
+
+def test_a_level_that_has_moved_is_an_aside() -> None:
+    """The host is as normal as its state says; the first series that moved is named, further ones are counted."""
+    moved = msgspec.structs.replace(status("web-01", HostState.NORMAL), moved=("cpu.load", "mem.used", "score"))
+    rows = hosts([moved, status("web-02", HostState.NORMAL)], [], T0)
+    lines = drawn(draw_hosts(rows), width=160).splitlines()
+    assert ["● normal, cpu.load and 2 more moved" in line for line in lines[1:3]] == [True, False]
+
+
+def test_a_drift_is_told_from_where_to_where() -> None:
+    """Its evidence reads like any other: observed beside expected, and what was normal."""
+    series = SeriesEvidence("cpu.load", 61.0, 20.5, 14.0, 27.0, 6.2)
+    found = msgspec.structs.replace(
+        signal("web-01"), kind=SignalKind.DRIFT, score=6.2, threshold=1.0, evidence=Evidence(series=(series,))
+    )
+    text = " ".join(drawn(draw_evidence(found)).split())
+    assert text.startswith("drift at 2026-11-21 02:20:00Z: score 6.2")
+    assert "cpu.load 61 20.5 14 to 27" in text
 
 
 def test_a_row_of_an_incident() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import stream.wire
+from detectors.signals import SignalKind
 from stream.settings import DetectSettings
 from stream.wire import FORMATS, DropReason, Reason, WireLimits
 from stream.wire.json_logs import HOSTS, TIMES
@@ -34,6 +35,7 @@ TABLES = {
     "Formats": sorted(FORMATS),
     "Why a record is refused": sorted(names_of(Reason)),
     "Why a value is left out": sorted(names_of(DropReason)),
+    "What Tidegate writes": sorted(names_of(SignalKind)),
 }
 
 
