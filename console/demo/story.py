@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from console.sentences import say, utc
-from detectors.signals import HostState, HostStatus, Signal, SignalState
+from detectors.signals import HostState, HostStatus, Signal, SignalKind, SignalState
 from remediations.records import (
     OF_NO_HOST,
     DecisionMade,
     Entry,
+    FleetCleared,
+    FleetRaised,
     HumanNeeded,
     IncidentClosed,
     IncidentOpened,
@@ -117,8 +119,9 @@ class Story(msgspec.Struct, frozen=True):
     told: int = 0
 
     def raised(self, host: str, since: float) -> Heard | None:
-        """The first signal raised on `host` that was written at `since` (epoch seconds) or later."""
-        found = (each for each in self.signals if each.signal.host == host and each.time >= since)
+        """The first trouble raised on `host` that was written at `since` (epoch seconds) or later; drift is none."""
+        heard = (each for each in self.signals if each.signal.kind is not SignalKind.DRIFT)
+        found = (each for each in heard if each.signal.host == host and each.time >= since)
         return next((each for each in found if each.signal.state is SignalState.RAISED), None)
 
     def incident(self, host: str, since: float) -> IncidentTold | None:
@@ -143,7 +146,7 @@ def hear(story: Story, notice: Signal | HostStatus, now: float) -> Story:
     if notice.state is SignalState.CLEARED:
         return narrate(story, now, f"{notice.kind.value} cleared, score {notice.score:.2f}", Tone.GOOD, notice.host)
     text = f"{notice.kind.value} raised: score {notice.score:.2f}, threshold {notice.threshold:.2f}"
-    return narrate(story, now, text, Tone.BAD, notice.host)
+    return narrate(story, now, text, Tone.QUIET if notice.kind is SignalKind.DRIFT else Tone.BAD, notice.host)
 
 
 def read(story: Story, entry: Entry) -> Story:
@@ -193,9 +196,9 @@ def _again(record: Record) -> str:
 
 def _tone(record: Record) -> Tone:
     match record:
-        case IncidentOpened() | RunUnknown() | HumanNeeded():
+        case IncidentOpened() | RunUnknown() | HumanNeeded() | FleetRaised():
             return Tone.BAD
-        case IncidentClosed() | RunVerified(outcome=VerificationOutcome.SUCCESS):
+        case IncidentClosed() | FleetCleared() | RunVerified(outcome=VerificationOutcome.SUCCESS):
             return Tone.GOOD
         case DecisionMade() | RunStarted() | RunFinished(status=RunStatus.SUCCESSFUL):
             return Tone.DECISION

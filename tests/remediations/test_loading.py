@@ -1,11 +1,14 @@
 """The rulebook: everything that a rule names exists and fits, or nothing is loaded."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from detectors.signals import SignalKind
 from remediations.errors import DocumentError, InventoryError, PlaybookError, PolicyError
 from remediations.loading import Rulebook, load_rulebook
+from remediations.policies import FleetEvents
 
 INVENTORY = "web: {hosts: {web-1: {service: shop}, web-2: }}\ndb: {hosts: {db-1: }}\n"
 PLAY = "- {hosts: all, roles: [restart]}\n"
@@ -171,6 +174,22 @@ def test_a_protected_host_must_exist(folder: Path) -> None:
     """A slip in the list of protected hosts would protect nobody."""
     with pytest.raises(PolicyError, match=r"limits\.protected_hosts: names db-9, wanted one of db-1, web-1, web-2"):
         load(folder, a_rule(), "{protected_hosts: [db-9]}")
+
+
+def test_a_policy_may_choose_groups_and_kinds_of_fleet_and_drift(folder: Path) -> None:
+    """Rules answer kinds `drift` and `fleet`; groups of fleet events must be in the inventory, limits be known."""
+    rules = a_rule(match="{kinds: [drift, fleet]}")
+    book = load(folder, rules, "{fleet_events: refuse}\nfleet: {groups: [web], hosts_minimum: 2}")
+    assert (("web",), FleetEvents.REFUSE) == (book.policy.fleet.groups, book.policy.limits.fleet_events)
+    assert (SignalKind.DRIFT, SignalKind.FLEET) == book.policy.rules[0].match.kinds
+    for limits, message in [
+        ("{}\nfleet: {groups: [wep]}", "fleet.groups: names wep, wanted one of all, db, "),
+        ("{}\nfleet: {hosts_minimum: 1}", "hosts_minimum"),
+        ("{}\nfleet: {share_minimum: 0.1}", "share_clear is 0.15, wanted at most share_minimum, 0.1"),
+        ("{fleet_events: maybe}", "limits.fleet_events"),
+    ]:
+        with pytest.raises(PolicyError, match=re.escape(message)):
+            load(folder, rules, limits)
 
 
 def test_the_groups_a_sidecar_targets_must_exist(folder: Path) -> None:
