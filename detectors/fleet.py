@@ -27,14 +27,6 @@ class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metric_share: Share = 0.5
     """A metric blamed on this share of the affected hosts is one they have in common."""
 
-    def __post_init__(self) -> None:
-        """Refuse shares between which a signal would turn without end."""
-        if self.share_clear > self.share_minimum:
-            raise ValueError(
-                f"share_clear is {self.share_clear:g}, wanted at most share_minimum, {self.share_minimum:g}: "
-                "it would be raised and cleared without end"
-            )
-
 
 class Spell(msgspec.Struct, frozen=True):
     """The latest time of trouble of one host: when it began, when it was last seen, what was blamed, most first.

@@ -92,6 +92,14 @@ def _known_hosts(case: _Case) -> None:
         _known(case, f"rules[{number}].match.groups", rule.match.groups, case.inventory.groups)
 
 
+def _steady_fleet(case: _Case) -> None:
+    """Refuse shares between which a fleet event would turn without end."""
+    fleet = case.policy.fleet
+    if fleet.share_clear > fleet.share_minimum:
+        problem = f"is {fleet.share_clear:g}, wanted at most fleet.share_minimum, {fleet.share_minimum:g}"
+        raise PolicyError(case.file, "fleet.share_clear", problem)
+
+
 def _known_playbooks(case: _Case) -> None:
     for number, rule in enumerate(case.policy.rules):
         _known(case, f"rules[{number}].playbook", (rule.playbook,), case.playbooks)
@@ -187,6 +195,7 @@ def _with_inputs(playbook: Playbook, sources: dict[str, InputSource]) -> Sidecar
 CHECKS: tuple[Callable[[_Case], None], ...] = (
     _distinct_names,
     _known_hosts,
+    _steady_fleet,
     _known_playbooks,
     _known_delegates,
     _approved,

@@ -215,9 +215,3 @@ def test_of_several_events_the_larger_share_counts() -> None:
     assert found is not None
     assert "web" == found.group
     assert event_of(log.ledger.state, ("db",)) is None
-
-
-def test_shares_that_would_turn_without_end_are_refused() -> None:
-    """Clearing above where it is raised makes no sense."""
-    with pytest.raises(msgspec.ValidationError, match=r"share_clear is 0\.5, wanted at most share_minimum, 0\.3"):
-        msgspec.yaml.decode(b"share_clear: 0.5", type=FleetSettings)

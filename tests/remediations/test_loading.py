@@ -185,7 +185,7 @@ def test_a_policy_may_choose_groups_and_kinds_of_fleet_and_drift(folder: Path) -
     for limits, message in [
         ("{}\nfleet: {groups: [wep]}", "fleet.groups: names wep, wanted one of all, db, "),
         ("{}\nfleet: {hosts_minimum: 1}", "hosts_minimum"),
-        ("{}\nfleet: {share_minimum: 0.1}", "share_clear is 0.15, wanted at most share_minimum, 0.1"),
+        ("{}\nfleet: {share_minimum: 0.1}", "fleet.share_clear: is 0.15, wanted at most fleet.share_minimum, 0.1"),
         ("{fleet_events: maybe}", "limits.fleet_events"),
     ]:
         with pytest.raises(PolicyError, match=re.escape(message)):
