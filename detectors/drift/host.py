@@ -1,6 +1,6 @@
 """Drift signals of one host: raised when a level has moved, cleared when its series is known again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -41,15 +41,25 @@ class HostDrift:
         partition: Of the samples topic.
         settings: See DriftSettings.
         rows: A series is known again after so many of its rows; so a signal clears.
+        grows: Whether a series is one that only grows, so that its growth a second is told.
         seed: For detectors that use randomness.
     """
 
-    __slots__ = ("host", "moved", "partition", "rows", "watch")
+    __slots__ = ("grows", "host", "moved", "partition", "rows", "watch")
 
-    def __init__(self, host: str, partition: int, settings: DriftSettings, rows: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        host: str,
+        partition: int,
+        settings: DriftSettings,
+        rows: int,
+        grows: Callable[[str], bool],
+        seed: int = 0,
+    ) -> None:
         self.host = host
         self.partition = partition
         self.rows = rows
+        self.grows = grows
         self.watch = DriftWatch(settings, seed)
         self.moved: dict[str, Moved] = {}
 
@@ -59,6 +69,10 @@ class HostDrift:
         for move in self.watch.update(time, score, values):
             signals += [self._raised(move, time, offset)] if move.name not in self.moved else []
         return signals
+
+    def forget(self, series: str) -> None:
+        """The series begins anew; if it had moved, that is told to be over once it is known."""
+        self.watch.forget(series)
 
     def _relearned(self, time: float, values: Mapping[str, float]) -> list[str]:
         """Count the row; the series that are known again, or have not come for a day."""
@@ -74,7 +88,8 @@ class HostDrift:
 
     def _signal(self, move: Move, state: SignalState, time: float, offset: int) -> Signal:
         score = _distance(move, move.after)
-        observed = SeriesEvidence(move.name, move.after, move.before, move.low, move.high, score)
+        grows = self.grows(move.name)
+        observed = SeriesEvidence(move.name, move.after, move.before, move.low, move.high, score, per_second=grows)
         return Signal(
             id=signal_id(SignalKind.DRIFT, state, f"{self.host} {move.name}", self.partition, offset),
             kind=SignalKind.DRIFT,

@@ -107,6 +107,11 @@ class DriftWatch:
     def _oldest(self) -> Stream:
         return min(self.streams.values(), key=_last)
 
+    def forget(self, name: str) -> None:
+        """The series begins anew: it is gone, or what is read of it has changed."""
+        for held in (self.streams, self._totals, self._counts):
+            held.pop(name, None)
+
     def state(self) -> SavedWatch:
         """Everything, as plain values."""
         streams = [stream.state() for stream in self.streams.values()]

@@ -19,7 +19,7 @@ STEP, ROWS = 200, 30
 
 def new(settings: DriftSettings = SETTINGS) -> HostDrift:
     """A host that knows a series again after thirty rows."""
-    return HostDrift("web-1", 3, settings, ROWS, seed=1)
+    return HostDrift("web-1", 3, settings, ROWS, grows=lambda name: name == "requests", seed=1)
 
 
 def rows(minutes: int, seed: int = 1) -> list[tuple[float, int, float, dict[str, float]]]:
@@ -109,6 +109,27 @@ def test_saved_at_any_row_it_goes_on_equally(every: int) -> None:
             assert saved == msgspec.msgpack.encode(pieces.state())
     assert signals[0] == signals[1] != []
     assert msgspec.msgpack.encode(whole.state()) == msgspec.msgpack.encode(pieces.state())
+
+
+def test_a_series_that_begins_anew_has_not_moved() -> None:
+    """What is found out to be a counter is read as growth from then on: that is another number, not another normal."""
+    host, signals = new(), []
+    for number, row in enumerate(rows(400)):
+        if number == STEP:
+            host.forget("cpu")
+        signals += host.learn(*row)
+    assert signals == []
+
+
+def test_growth_is_told_as_growth() -> None:
+    """The figures of a counter are of its growth a second."""
+    host = new()
+    told_of = {}
+    for time, offset, score, values in rows(STEP + 90):
+        for signal in host.learn(time, offset, score, {"requests": values["cpu"], "cpu": values["cpu"]}):
+            (one,) = signal.evidence.series
+            told_of[one.series] = one.per_second
+    assert {"cpu": False, "requests": True} == told_of
 
 
 def test_switched_off_what_was_raised_still_clears() -> None:
