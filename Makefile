@@ -2,6 +2,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Kernels of the detectors as machine code, beside their sources or in the user's cache (numba decides), where every
+# process of this user finds them. Compiling takes some 13 s of CPU; a detect role without them does it at its start.
+KERNELS := $(VENV)/.kernels
 # Most tests wait for something: three files at a time keep two cores busy.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
@@ -15,7 +18,7 @@ help: ## Show this.
 	@echo
 	@echo "Needs Python 3.12 or newer, make, and the package registries. Start with: make demo"
 
-setup: $(READY) ## Virtual environment with the locked dependencies (done by every other target).
+setup: $(READY) $(KERNELS) ## Virtual environment with the locked dependencies (done by every other target).
 
 $(READY): requirements/development.txt pyproject.toml deploy/find-python
 	@echo "Setting up $(VENV): about a minute the first time."
@@ -24,10 +27,15 @@ $(READY): requirements/development.txt pyproject.toml deploy/find-python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: $(READY) ## A small live fleet, a real fault, a real repair: watch it happen (under 3 minutes).
+$(KERNELS): $(READY) detectors/compiled.py $(wildcard detectors/memory/*.py detectors/vitals/*.py)
+	@echo "Compiling the detectors."
+	$(BIN)/python -m detectors
+	@touch $@
+
+demo: $(READY) $(KERNELS) ## A small live fleet, a real fault, a real repair: watch it happen (under 3 minutes).
 	$(BIN)/tidegate demo
 
-test: check targets ## All checks and all tests, on a real Kafka and a real ansible-playbook.
+test: check targets $(KERNELS) ## All checks and all tests, on a real Kafka and a real ansible-playbook.
 	$(PYTEST)
 
 targets: $(READY) ## What tests on real targets need: packages, collections, a disk (as root on Debian; done by test).
@@ -37,7 +45,7 @@ targets: $(READY) ## What tests on real targets need: packages, collections, a d
 fleet: targets ## Three real systemd hosts to try playbooks on, until Ctrl-C.
 	$(BIN)/python -m deploy.testfleet up web-1 web-2 web-3
 
-quick: $(READY) ## The tests that take no minutes.
+quick: $(READY) $(KERNELS) ## The tests that take no minutes.
 	$(PYTEST) -m "not slow"
 
 check: $(READY) ## Style, types, import directions, playbooks.
@@ -54,7 +62,7 @@ format: $(READY) ## Put the code in form.
 docs: $(READY) ## Write the generated pages of docs/ anew.
 	$(BIN)/python -m docs.generate
 
-benchmarks: $(READY) ## Throughput and latency, as ratios within one run.
+benchmarks: $(READY) $(KERNELS) ## Throughput and latency, as ratios within one run.
 	$(BIN)/python -m benchmarks.transport
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.runner

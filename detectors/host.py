@@ -1,25 +1,41 @@
-"""The model of one host: its series, its log rates, its alarm and its silence, fed sample by sample."""
+"""The model of one host: rows of its readings, what its judges say of them, its alarm and its silence."""
 
 import math
 
 import msgspec
 
-from detectors.alarm import Alarm, AlarmState, Row, Turn
-from detectors.calibration import DECADE, SCORE_MAXIMUM
-from detectors.combination import combine, one_of, per_minute
+from detectors.alarm import Alarm, AlarmState, Point, Turn
 from detectors.errors import RowError
+from detectors.gathering import Gathering, GatheringState, Row
 from detectors.identity import signal_id
+from detectors.judges.contract import Opinion
+from detectors.judges.panel import Bench, Panel, SavedPanel
 from detectors.rates import LogRates, RatesState
 from detectors.samples import LogSample, MetricSample, Sample, Source
-from detectors.series import SeriesModel, SeriesState
+from detectors.series import Series, SeriesState
 from detectors.settings import DetectorSettings
-from detectors.signals import Evidence, HostState, HostStatus, Signal, SignalKind, SignalState, WindowPoint
-from detectors.templates.watch import LogTemplates, SavedWatch, is_of_templates
+from detectors.signals import (
+    Evidence,
+    HostState,
+    HostStatus,
+    SeriesEvidence,
+    Signal,
+    SignalKind,
+    SignalState,
+    WindowPoint,
+)
+from detectors.templates.watch import LogTemplates, SavedWatch
 
-VERSION = 2
+VERSION = 3
 SOURCES_MAXIMUM = 1024  # topic partitions whose last place is remembered, a host
-EVIDENCE_SERIES = 8
-INTERVAL_MEMORY, INTERVAL_CLIP = 32.0, 10.0
+SILENCE_SCORE_MAXIMUM = 10.0
+
+
+class RowHeading(msgspec.Struct, frozen=True, array_like=True):
+    """How a saved row of any version begins."""
+
+    version: int
+    host: str
 
 
 class HostRow(msgspec.Struct, frozen=True, array_like=True):
@@ -31,14 +47,15 @@ class HostRow(msgspec.Struct, frozen=True, array_like=True):
     samples: int
     sources: list[tuple[str, int, int, int]]
     time: float
-    interval: float
-    score: float
+    opinion: Opinion
     frozen_since: float | None
     silence_id: str
     alarm: AlarmState
+    gathering: GatheringState
     rates: RatesState
     templates: SavedWatch
     series: list[SeriesState]
+    panel: SavedPanel
 
 
 class Refusals(msgspec.Struct):
@@ -52,7 +69,7 @@ class Refusals(msgspec.Struct):
 
 
 class HostModel:
-    """One host. `apply` scores a sample against what was learned before it, learns it, and tells what changed."""
+    """One host. `apply` takes in a sample and tells what changed; rows are scored before they are learned."""
 
     def __init__(self, host: str, partition: int, settings: DetectorSettings, seed: int = 0) -> None:
         self.host = host
@@ -63,14 +80,15 @@ class HostModel:
         self.samples = 0
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}
         self.time = -math.inf
-        self.interval = 0.0
-        self.score = 0.0
+        self.opinion = Opinion()
         self.frozen_since: float | None = None
         self.silence_id = ""
         self.alarm = Alarm()
+        self.gathering = Gathering()
         self.rates = LogRates(settings.log_window_seconds)
         self.templates = LogTemplates(settings.log_window_seconds, settings.series_lifetime_seconds)
-        self.series: dict[str, SeriesModel] = {}
+        self.series: dict[str, Series] = {}
+        self.panel = Panel(Bench(host, settings, self._interval_of, seed))
 
     def knows(self, offset: int, source: Source) -> bool:
         """Whether this record, or the producer's record it came from, has been applied already."""
@@ -80,30 +98,73 @@ class HostModel:
         return last is not None and (source.offset, source.index) <= last
 
     def apply(self, offset: int, sample: Sample, refusals: Refusals, *, paused: bool) -> list[Signal]:
-        """Take in one sample that is not known yet; at most one signal of each kind."""
+        """Take in one sample that is not known yet; the signals of the rows that it completes."""
         self._remember(offset, sample.source)
         signals = [self._end_silence(offset, sample.time)] if self.silence_id else []
-        learn = self._learns(sample.time, paused=paused)
-        for window in self.templates.close(self.rates.close(sample.time)):
-            self._measure(offset, window.end, window.rates, refusals, learn=learn)
+        rows = self._log_rows(offset, sample.time, refusals)
         if isinstance(sample, LogSample):
             self.rates.count(sample.time, sample.level)
             self.templates.count(sample.time, sample.level, sample.message)
+            if self.gathering.is_past(sample.time):
+                rows.append(self.gathering.close())
         elif isinstance(sample, MetricSample):
-            self._measure(offset, sample.time, sample.values, refusals, learn=learn)
+            rows += self._gather(offset, sample, refusals)
         self.time = sample.time
-        turn = self.alarm.turn(self.settings, self.interval)
-        if turn is not Turn.NONE:
-            signals.append(self._turned(turn, offset, sample.time))
+        for row in rows:
+            signals += self._judge(row, offset, paused=paused)
+        return signals
+
+    def _log_rows(self, offset: int, time: float, refusals: Refusals) -> list[Row]:
+        """The windows of log rates that are over."""
+        rows = []
+        for window in self.templates.close(self.rates.close(time)):
+            readings = self._admit(window.end, window.rates, refusals)
+            values = {one.name: one.read(window.end, value, learn=True) for one, value in readings}
+            if values:
+                rows.append(Row(window.end, offset, values, self.settings.log_window_seconds, of_logs=True))
+        return rows
+
+    def _gather(self, offset: int, sample: MetricSample, refusals: Refusals) -> list[Row]:
+        """Put the readings into the open row; the rows that are complete or over."""
+        rows, gathering = [], self.gathering
+        for series, value in self._admit(sample.time, sample.values, refusals):
+            if gathering.is_over(series.name, sample.time):
+                rows.append(gathering.close())
+            if not gathering.values:
+                gathering.open(sample.time, offset, series, self._metrics())
+            counting = series.meter.counting
+            judged = series.read(sample.time, value, learn=self.frozen_since is None)
+            if counting != series.meter.counting:
+                self.panel.forget(series.name)
+            gathering.take(series.name, sample.time, judged)
+        if gathering.is_complete():
+            rows.append(gathering.close())
+        return rows
+
+    def _judge(self, row: Row, offset: int, *, paused: bool) -> list[Signal]:
+        """Score a row, learn it if it may be learned, and tell if the alarm turns."""
+        self.opinion = self.panel.score(row)
+        self.alarm.add(Point(row.time, self.opinion.score, row.offset))
+        turn = self.alarm.turn(self.settings)
+        signals = [] if turn is Turn.NONE else [self._turned(turn, offset, row.time)]
+        frozen = self.frozen_since is not None
+        if not self._learns(row.time, paused=paused):
+            # What raised an alarm may be learned when that is over; an incident, or a spike, never.
+            self.panel.skip(row, keep=bool(self.alarm.raised_id) and not paused)
+        else:
+            self.panel.learn(row)
+            if frozen:
+                self.panel.recall()
         return signals
 
     def silence(self, quiet_seconds: float) -> Signal | None:
         """Raise silence if the host has been quiet for too long; `quiet_seconds` is by the worker's clock."""
-        limit = max(self.settings.silence_seconds, self.settings.silence_intervals * self.interval)
+        interval = max(self.alarm.interval, self.gathering.interval)
+        limit = max(self.settings.silence_seconds, self.settings.silence_intervals * interval)
         if self.silence_id or quiet_seconds < limit:
             return None
         self.silence_id = signal_id(SignalKind.SILENCE, SignalState.RAISED, self.host, self.applied)
-        score = min(DECADE * quiet_seconds / max(self.interval, limit / self.settings.silence_intervals), SCORE_MAXIMUM)
+        score = min(quiet_seconds / limit, SILENCE_SCORE_MAXIMUM)
         return self._silence_signal(self.silence_id, SignalState.RAISED, self.time, score, "")
 
     def status(self, now: float) -> HostStatus:
@@ -113,7 +174,7 @@ class HostModel:
             state=self._state(),
             time=now,
             last_sample_time=self.time,
-            score=self.score,
+            score=self.opinion.score,
             samples=self.samples,
             series=len(self.series),
             partition=self.partition,
@@ -136,45 +197,24 @@ class HostModel:
             del self.sources[next(iter(self.sources))]
 
     def _learns(self, time: float, *, paused: bool) -> bool:
-        if not paused and not self.alarm.raised_id:
+        """A row that votes for an alarm is not learned, nor any while one is raised or an incident is open ..."""
+        votes = self.opinion.score >= self.settings.threshold and not self.alarm.young(self.settings)
+        if not paused and not self.alarm.raised_id and not votes:
             self.frozen_since = None
-            # A row that votes for an alarm is not learned; at most `raise_share` of the rows can do so unraised.
-            return self.score < self.settings.threshold or self.alarm.young(self.settings)
+            return True
         if self.frozen_since is None:
             self.frozen_since = time
+        # ... for so long: then it is the new normal.
         return time - self.frozen_since > self.settings.pause_maximum_seconds
 
-    def _measure(self, offset: int, time: float, values: dict[str, float], refusals: Refusals, *, learn: bool) -> None:
-        readings = self._admit(time, values, refusals)
-        if not readings:
-            return
-        rows = self.alarm.rows
-        if not rows or any(series.row == rows for series, _ in readings):
-            self._open_row(time, offset)
-            rows = self.alarm.rows
-        for series, value in readings:
-            series.row = rows
-            series.step(time, value, warmup=self.settings.warmup_rows, learn=learn)
-        self.score = per_minute(combine(self._scores(time, rows)), self.interval)
-        self.alarm.update(time, self.score)
+    def _metrics(self) -> list[Series]:
+        return [one for one in self.series.values() if not one.is_log]
 
-    def _scores(self, time: float, row: int) -> list[float]:
-        """One score a series, and one for all log templates together: their rates are parts of the rates by level."""
-        scores = [one.effective(time, row) for name, one in self.series.items() if not is_of_templates(name)]
-        parts = [
-            min(one.effective(time, row), one.previous) for name, one in self.series.items() if is_of_templates(name)
-        ]
-        return [*scores, one_of(parts)] if parts else scores
+    def _interval_of(self, name: str) -> float:
+        series = self.series.get(name)
+        return series.interval if series is not None else 0.0
 
-    def _open_row(self, time: float, offset: int) -> None:
-        if self.alarm.window:
-            span = max(time - self.alarm.window[-1].time, 0.0)
-            if self.alarm.rows > INTERVAL_MEMORY:
-                span = min(span, INTERVAL_CLIP * self.interval)
-            self.interval += (span - self.interval) / min(float(self.alarm.rows), INTERVAL_MEMORY)
-        self.alarm.open(Row(time, 0.0, offset))
-
-    def _admit(self, time: float, values: dict[str, float], refusals: Refusals) -> list[tuple[SeriesModel, float]]:
+    def _admit(self, time: float, values: dict[str, float], refusals: Refusals) -> list[tuple[Series, float]]:
         readings = []
         for name, value in values.items():
             if not math.isfinite(value):
@@ -189,7 +229,7 @@ class HostModel:
                 readings.append((series, float(value)))
         return readings
 
-    def _new_series(self, name: str, time: float) -> SeriesModel | None:
+    def _new_series(self, name: str, time: float) -> Series | None:
         if len(name) > self.settings.name_length_maximum:
             return None
         if len(self.series) >= self.settings.series_maximum:
@@ -197,20 +237,21 @@ class HostModel:
             if time - oldest.last_seen < self.settings.series_lifetime_seconds:
                 return None
             del self.series[oldest.name]
-        series = self.series[name] = SeriesModel(name, self.settings.detectors, self.seed)
+            self.panel.forget(oldest.name)
+        series = self.series[name] = Series(name)
         return series
 
     def _turned(self, turn: Turn, offset: int, time: float) -> Signal:
         raised = turn is Turn.RAISED
         state = SignalState.RAISED if raised else SignalState.CLEARED
-        name = signal_id(SignalKind.ANOMALY, state, self.host, self.partition, offset)
+        name = signal_id(SignalKind.ANOMALY, state, self.host, self.partition, offset, self.alarm.rows)
         signal = Signal(
             id=name,
             kind=SignalKind.ANOMALY,
             state=state,
             host=self.host,
             time=time,
-            score=self.score,
+            score=self.opinion.score,
             threshold=self.settings.threshold if raised else self.settings.clear_threshold,
             evidence=self.evidence(),
             raised_id=self.alarm.raised_id,
@@ -222,22 +263,22 @@ class HostModel:
         """What the latest row rests on."""
         if not self.alarm.window:
             return Evidence()
-        window, row, time = self.alarm.window, self.alarm.rows, self.alarm.window[-1].time
-        ranked = sorted(self.series.values(), key=lambda series: (-series.effective(time, row), series.name))
-        votes = {
-            detector: per_minute(combine([s.part_score(detector) for s in self.series.values()]), self.interval)
-            for detector in self.settings.detectors
-        }
-        blamed = tuple(one.evidence() for one in ranked[:EVIDENCE_SERIES] if one.effective(time, row) > 0.0)
+        window = self.alarm.window
+        blamed = [self._read_right(one) for one in self.panel.blame(window[-1].time)]
         return Evidence(
-            series=blamed,
+            series=tuple(blamed),
             window=tuple(WindowPoint(point.time, point.score) for point in window),
-            votes=votes,
+            votes=self.opinion.votes,
             partition=self.partition,
             first_offset=window[0].offset,
             last_offset=self.applied,
             lines=self.templates.evidence([one.series for one in blamed]),
         )
+
+    def _read_right(self, evidence: SeriesEvidence) -> SeriesEvidence:
+        series = self.series.get(evidence.series)
+        per_second = series is not None and bool(series.meter.counting)
+        return msgspec.structs.replace(evidence, per_second=per_second)
 
     def _end_silence(self, offset: int, time: float) -> Signal:
         name = signal_id(SignalKind.SILENCE, SignalState.CLEARED, self.host, offset)
@@ -267,14 +308,15 @@ class HostModel:
             self.samples,
             [(*place, *last) for place, last in self.sources.items()],
             self.time,
-            self.interval,
-            self.score,
+            self.opinion,
             self.frozen_since,
             self.silence_id,
             self.alarm.state(),
+            self.gathering.state(),
             self.rates.state(),
             self.templates.state(),
             [series.state() for series in self.series.values()],
+            self.panel.state(),
         )
         return msgspec.msgpack.encode(row)
 
@@ -282,22 +324,24 @@ class HostModel:
     def decode(cls, data: bytes, partition: int, settings: DetectorSettings, seed: int = 0) -> "HostModel":
         """A host with this state. RowError if the bytes are damaged or of another version."""
         try:
+            heading = msgspec.msgpack.decode(data, type=RowHeading)
+            if heading.version != VERSION:
+                raise RowError(f"saved row of host {heading.host!r} has version {heading.version}, wanted {VERSION}")
             row = msgspec.msgpack.decode(data, type=HostRow)
         except msgspec.DecodeError as error:
             raise RowError(f"saved row of {len(data)} bytes can not be read: {error}") from error
-        if row.version != VERSION:
-            raise RowError(f"saved row of host {row.host!r} has version {row.version}, wanted {VERSION}")
         host = cls(row.host, partition, settings, seed)
-        host.applied, host.samples, host.time, host.interval = row.applied, row.samples, row.time, row.interval
-        host.score, host.frozen_since, host.silence_id = row.score, row.frozen_since, row.silence_id
+        host.applied, host.samples, host.time = row.applied, row.samples, row.time
+        host.opinion, host.frozen_since, host.silence_id = row.opinion, row.frozen_since, row.silence_id
         host.sources = {(topic, source): (offset, index) for topic, source, offset, index in row.sources}
-        host.alarm = Alarm.restore(row.alarm)
+        host.alarm, host.gathering = Alarm.restore(row.alarm), Gathering.restore(row.gathering)
         try:
             host.rates = LogRates.restore(row.rates, settings.log_window_seconds)
             host.templates = LogTemplates.restore(
                 row.templates, settings.log_window_seconds, settings.series_lifetime_seconds
             )
-            host.series = {one.name: SeriesModel.restore(one, settings.detectors, seed) for one in row.series}
-        except ValueError as error:
+            host.series = {one.name: Series.restore(one) for one in row.series}
+            host.panel.load(row.panel)
+        except (ValueError, RowError) as error:
             raise RowError(f"saved row of host {row.host!r} can not be restored: {error}") from error
         return host

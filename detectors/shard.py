@@ -30,7 +30,8 @@ class Shard:
     """
 
     def __init__(self, partition: int, settings: DetectorSettings, seed: int = 0) -> None:
-        check(settings.detectors)
+        for watch in settings.watch:
+            check(watch.detectors)
         self.partition = partition
         self.settings = settings
         self.seed = seed

@@ -94,7 +94,7 @@ class Signal(msgspec.Struct, frozen=True, tag="signal", tag_field="type"):
 
     `id` is deterministic (hex): the same samples give the same id, so a replay repeats a signal and never invents one.
     A cleared signal carries in `raised_id` the id of the raised one it ends. `time` is event time in epoch seconds of
-    the newest sample it rests on; `score` and `threshold` are on one calibrated scale, -log10 of a tail probability.
+    the newest sample it rests on; `score` and `threshold` are in units of the shipped alarm, which takes 1.0.
     """
 
     id: str

@@ -26,8 +26,7 @@ DETECTORS: Final[dict[str, type[Detector]]] = {
 
 
 def check(names: Iterable[str]) -> None:
-    """SettingsError unless there is at least one name and each is a row of the table."""
-    chosen = list(names)
-    for name in chosen or [""]:
+    """SettingsError unless each name is a row of the table."""
+    for name in names:
         if name not in DETECTORS:
             raise SettingsError(f"detector {name!r} does not exist, wanted one or more of: {', '.join(DETECTORS)}")

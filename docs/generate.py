@@ -53,10 +53,19 @@ def type_words(kind: msgspec.inspect.Type) -> str:
             return " or ".join(f"`{value}`" for value in values)
         case msgspec.inspect.BoolType():
             return "true or false"
-        case msgspec.inspect.DictType():
-            return "mapping of text to text"
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return f"list of {'mappings' if isinstance(item, msgspec.inspect.StructType) else 'texts'}"
+        case msgspec.inspect.DictType(value_type=value):
+            return f"mapping of text to {type_words(value)}"
         case _:
             return "text"
+
+
+def default_words(default: object) -> str:
+    """A default as it would be written; empty for what has none, and for empty mappings, which have a factory."""
+    if isinstance(default, tuple):
+        return f"[{', '.join(repr(one) for one in default)}]" if default else ""
+    return "" if default is msgspec.NODEFAULT else str(default)
 
 
 def setting_rows(struct: type[msgspec.Struct], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str, str, str]]:
@@ -67,8 +76,12 @@ def setting_rows(struct: type[msgspec.Struct], path: tuple[str, ...] = ()) -> It
         if isinstance(kind, msgspec.inspect.StructType):
             yield from setting_rows(kind.cls, here)
         else:
-            default = "" if field.default is msgspec.NODEFAULT else str(field.default)  # an empty mapping has a factory
+            default = default_words(field.default)
             yield ".".join(here), type_words(kind), default, " ".join(words.get(field.name, "").split())
+            if isinstance(kind, msgspec.inspect.VarTupleType) and isinstance(
+                kind.item_type, msgspec.inspect.StructType
+            ):
+                yield from setting_rows(kind.item_type.cls, (*path, f"{field.name}[]"))
 
 
 def settings_page() -> str:

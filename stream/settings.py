@@ -4,17 +4,20 @@ Every field's docstring below is its documentation; docs/settings.md is generate
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from detectors.errors import SettingsError as DetectorSettingsError
+from detectors.settings import Watch
 from remediations.documents import decode, read_yaml
 from remediations.errors import DocumentError
 from stream.errors import SettingsError
 
 type Positive = Annotated[int, msgspec.Meta(gt=0)]
+type PositiveNumber = Annotated[float, msgspec.Meta(gt=0)]
 type PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
 type Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
@@ -67,14 +70,27 @@ class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Consumer group of the detect workers."""
     workers: Positive = 1
     """Detect worker processes that `tidegate up` starts."""
-    threshold: float = 3.0
-    """A host is anomalous from this calibrated score on (-log10 of a tail probability)."""
+    threshold: PositiveNumber = 1.0
+    """A host is anomalous from this score on, in units of the shipped alarm: 2 is half as touchy, roughly."""
+    watch: tuple[Watch, ...] = ()
+    """How series are watched, a list; the first entry that fits a host and a series holds. Without one: rates of log
+    lines `lean`, all else `full`."""
+    full_scales: dict[str, PositiveNumber] = {}
+    """The most that series can be, by name (with `*`), such as `disk.used{path=/}: 100`. Names that say percent need
+    none."""
+    warmup_rows: Positive = 60
+    """A host is young, and raises nothing, for so many rounds of readings."""
+    pause_maximum_seconds: PositiveSeconds = 3600.0
+    """Learning pauses while a host is anomalous or in an incident, but no longer than this: then it is the new normal.
+    """
     state_bytes_per_second: Positive = 8_000_000
     """Budget for writing model state, per worker."""
     hosts_maximum: Positive = 10_000
     """Hosts that one partition keeps a model of; further new hosts are refused and counted."""
     series_maximum: Positive = 500
     """Series of one host; further new series are dropped and counted."""
+    series_full_maximum: Positive = 16
+    """Series of one host that may have profile `full`; further ones get `lean`."""
     record_bytes_maximum: Positive = 65_536
     """Larger records go to the dead letter."""
     past_maximum_seconds: PositiveSeconds = 86_400.0
@@ -141,6 +157,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     settings = Settings() if path is None else _read(path)
+    _check_watch(settings.detect.watch, path)
     for name, text in sorted(environment.items()):
         if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(OTHER_VARIABLES):
             settings = _override(settings, name, text)
@@ -152,6 +169,18 @@ def _read(path: Path) -> Settings:
         return decode(read_yaml(path, DocumentError), Settings, path, DocumentError)
     except DocumentError as error:
         raise SettingsError(str(error)) from error
+
+
+def _check_watch(watch: Sequence[Watch], path: Path | None) -> None:
+    """Names of detectors must be known; who names none need not load them."""
+    for place, one in enumerate(watch):
+        if one.detectors:
+            from detectors.table import check  # noqa: PLC0415 River takes seconds to import
+
+            try:
+                check(one.detectors)
+            except DetectorSettingsError as error:
+                raise SettingsError(f"{path}: detect.watch[{place}].detectors: {error}") from error
 
 
 def _override(settings: Settings, name: str, text: str) -> Settings:

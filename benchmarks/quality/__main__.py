@@ -18,8 +18,9 @@ from benchmarks.quality.jobs import SHIPPED, Outcome, group_logs, jobs, run_all
 from benchmarks.quality.measures import Measure, measure, of_logs, told
 from benchmarks.quality.report import table_of
 from benchmarks.quality.results import Manifest, Speed, write_manifest
-from benchmarks.quality.shipped import THRESHOLDS
+from benchmarks.quality.shipped import THRESHOLD
 from detectors.memory.profiles import PROFILES
+from detectors.settings import ProfileName
 
 WIDTH_LEAST = 170
 
@@ -42,10 +43,10 @@ def manifest_of(profile: str, outcomes: Sequence[Outcome]) -> Manifest:
         "series": [one for one in ours if one.part not in HOSTS],
         "hosts": [one for one in ours if one.part in HOSTS],
     }
-    return Manifest(profile, THRESHOLDS, {kind: speed(some) for kind, some in kinds.items() if some})
+    return Manifest(profile, THRESHOLD, {kind: speed(some) for kind, some in kinds.items() if some})
 
 
-def evaluate(data: Path, out: Path, profile: str, others: Sequence[str]) -> tuple[Manifest, list[Measure]]:
+def evaluate(data: Path, out: Path, profile: ProfileName, others: Sequence[str]) -> tuple[Manifest, list[Measure]]:
     """Run, write, and measure everything there is data for."""
     outcomes: dict[tuple[Part, str], list[Outcome]] = defaultdict(list)
     for outcome in run_all(jobs(data, out, profile, others)):
@@ -82,7 +83,7 @@ def main() -> None:
     for kind, one in manifest.speed.items():
         console.print(
             f"{kind}: {one.cpu_seconds_per_sample * 1e6:.2f} µs CPU a sample, {one.bytes_per_series} bytes a series, "
-            f"{one.samples} samples, threshold {manifest.thresholds[kind]:g}"
+            f"{one.samples} samples, threshold {manifest.threshold:g}"
         )
     console.print(f"{time.monotonic() - started:.0f} s")
     if asked.json:

@@ -15,6 +15,7 @@ from benchmarks.quality.folders import HOSTS, Floats, LogFile, Part, Table, file
 from benchmarks.quality.naming import grouping_accuracy
 from benchmarks.quality.results import write_templates, write_verdicts
 from benchmarks.quality.shipped import Verdicts
+from detectors.settings import ProfileName
 
 PROCESSES: Final = 2
 SHIPPED: Final = "tidegate"
@@ -30,7 +31,7 @@ class Job(msgspec.Struct, frozen=True):
     key: str
     path: Path
     out: Path
-    profile: str
+    profile: ProfileName
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class Grouping(msgspec.Struct, frozen=True):
     cpu_seconds: float
 
 
-def jobs(data: Path, out: Path, profile: str, others: Iterable[str]) -> list[Job]:
+def jobs(data: Path, out: Path, profile: ProfileName, others: Iterable[str]) -> list[Job]:
     """All jobs on tables: the longest kinds first, so that both processes end together."""
     names = [*others, DISGUISED, SHIPPED]
     return [
@@ -91,8 +92,7 @@ def run(job: Job) -> Outcome:
     if job.detector == DISGUISED:
         table = disguised(table, job.part)
     if job.detector in {SHIPPED, DISGUISED}:
-        watch = shipped.watch_host if job.part in HOSTS else shipped.watch_series
-        verdicts = watch(table, job.profile)
+        verdicts = shipped.watch(table, job.profile)
     else:
         verdicts = baselines.watch(job.detector, table)
     if job.detector == SHIPPED:

@@ -23,10 +23,10 @@ class Speed(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What was run: `thresholds` and `speed` by kind of detector (series, hosts)."""
+    """What was run: `speed` by kind of data (series, hosts)."""
 
     profile: str
-    thresholds: dict[str, float]
+    threshold: float
     speed: dict[str, Speed]
 
 

@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 
 from benchmarks.quality.folders import Floats, Table
-from detectors.memory import alarm as series_alarm
-from detectors.memory.profiles import PROFILES
-from detectors.memory.series import SeriesTable, Turn
+from detectors.compiled import warm
+from detectors.host import HostModel, Refusals
+from detectors.samples import MetricSample, Source
+from detectors.settings import DetectorSettings, ProfileName, Watch
+from detectors.signals import SignalKind, SignalState
 from detectors.templates.miner import TemplateMiner
-from detectors.vitals import alarm as host_alarm
-from detectors.vitals.host import HostVitals
 
-BLAMED_MAXIMUM: Final = 10
+HOST: Final = "host"
 BLAMED_FROM: Final = 0.2  # well below the clear threshold: a quiet incident can be asked about too
-THRESHOLDS: Final = {"series": float(series_alarm.THRESHOLD), "hosts": host_alarm.THRESHOLD}
+THRESHOLD: Final = DetectorSettings().threshold
 
 
 class Verdicts(msgspec.Struct, frozen=True):
@@ -47,39 +47,22 @@ class Clock:
         return time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
-def watch_series(table: Table, profile: str) -> Verdicts:
-    """The detector of single series. A raised alarm that finds a higher peak tells again, and counts again."""
-    detector = SeriesTable(PROFILES[profile], 1)
-    rows, values = np.zeros(len(table.seconds), np.int64), np.ascontiguousarray(table.values[:, 0])
-    detector.apply(rows[:0], table.seconds[:0], values[:0])  # compiles, or loads what was compiled
-    clock = Clock()
-    readings = detector.apply(rows, table.seconds, values)
-    cpu, wall = clock.read()
-    alarms = np.isin(readings.turns, [Turn.RAISED, Turn.RENEWED]).astype(np.float64)
-    return Verdicts(
-        readings.scores,
-        readings.rankings,
-        alarms,
-        cpu_seconds=cpu,
-        wall_seconds=wall,
-        state_bytes=int(detector.words[0].nbytes),
-    )
-
-
-def watch_host(table: Table, profile: str) -> Verdicts:
-    """The detector of hosts with many metrics; it is the same in every profile."""
-    del profile
-    host, count = HostVitals(table.metrics), len(table.seconds)
+def watch(table: Table, profile: ProfileName) -> Verdicts:
+    """A host with these metrics, each row a sample."""
+    settings = DetectorSettings(watch=(Watch(profile=profile),))
+    warm()
+    host, refusals, count = HostModel(HOST, 0, settings), Refusals(), len(table.seconds)
     scores, rankings, alarms, blamed = np.zeros(count), np.zeros(count), np.zeros(count), [""] * count
-    HostVitals(["any"]).step(0.0, {"any": 0.0})  # compiles, or loads what was compiled
     clock = Clock()
     for row, (seconds, values) in enumerate(zip(table.seconds.tolist(), table.values.tolist(), strict=True)):
-        reading = host.step(seconds, dict(zip(table.metrics, values, strict=True)))
-        scores[row], rankings[row], alarms[row] = reading.score, reading.anomaly, reading.turn is host_alarm.Turn.RAISED
-        if max(reading.score, reading.anomaly) >= BLAMED_FROM:
-            blamed[row] = " ".join(one.series for one in host.evidence(BLAMED_MAXIMUM))
+        sample = MetricSample(HOST, seconds, dict(zip(table.metrics, values, strict=True)), Source("data", 0, row))
+        for signal in host.apply(row, sample, refusals, paused=False):
+            alarms[row] = max(alarms[row], signal.kind is SignalKind.ANOMALY and signal.state is SignalState.RAISED)
+        scores[row], rankings[row] = host.opinion.level, host.opinion.ranking
+        if max(host.opinion.level, host.opinion.score) >= BLAMED_FROM:
+            blamed[row] = " ".join(one.series for one in host.evidence().series)
     cpu, wall = clock.read()
-    return Verdicts(scores, rankings, alarms, blamed, cpu, wall, len(host.to_bytes()) // max(len(table.metrics), 1))
+    return Verdicts(scores, rankings, alarms, blamed, cpu, wall, len(host.encode()) // max(len(table.metrics), 1))
 
 
 def name_templates(messages: Sequence[str]) -> tuple[list[str], float]:

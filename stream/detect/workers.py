@@ -14,6 +14,7 @@ from faust.types import StreamT
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from detectors.compiled import warm
 from detectors.settings import DetectorSettings
 from detectors.shard import Shard
 from stream.detect.deadletters import DeadLetters
@@ -114,9 +115,14 @@ def default_shards(detect: DetectSettings) -> ShardFactory:
     """Makes the models in use, with what the settings choose of them."""
     chosen = DetectorSettings(
         threshold=detect.threshold,
+        warmup_rows=detect.warmup_rows,
+        pause_maximum_seconds=detect.pause_maximum_seconds,
         silence_seconds=detect.silence_seconds,
         hosts_maximum=detect.hosts_maximum,
         series_maximum=detect.series_maximum,
+        series_full_maximum=detect.series_full_maximum,
+        watch=detect.watch,
+        full_scales=detect.full_scales,
     )
     return lambda partition: Shard(partition, chosen, seed=0)
 
@@ -214,6 +220,8 @@ async def run_worker(
     """
     metrics = metrics or DetectMetrics(CollectorRegistry())
     with stop_deadline(stop):
+        if make_shard is None:  # not later: while kernels are compiled, on a fresh machine, nothing else is done
+            await asyncio.to_thread(warm)
         async with detect_worker(settings, metrics, make_shard) as worker:
             await run_app(worker, worker.new_app(), stop, companions)
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from detectors.alarm import Alarm, Row, Turn
+from detectors.alarm import Alarm, Point, Turn
 from detectors.settings import DetectorSettings
 
-SETTINGS = DetectorSettings(warmup_rows=5)
-SECOND = 1.0  # five rows decide together: three raise, four clear
+SETTINGS = DetectorSettings(warmup_rows=5)  # a row a second: five decide together, three raise, four clear
 
 TIMELINES = {
     # each character is a row: . calm, ^ over the threshold, - between the two thresholds
@@ -30,8 +29,8 @@ def test_turns(name: str) -> None:
     timeline, expected = TIMELINES[name]
     alarm, turns = Alarm(), []
     for number, sign in enumerate(timeline):
-        alarm.open(Row(float(number), {".": 0.0, "-": 2.0, "^": 4.0}[sign], number))
-        turn = alarm.turn(SETTINGS, SECOND)
+        alarm.add(Point(float(number), {".": 0.0, "-": 0.9, "^": 2.0}[sign], number))
+        turn = alarm.turn(SETTINGS)
         if turn is not Turn.NONE:
             alarm.turned("id" if turn is Turn.RAISED else "")
             turns.append(f"{number} {turn.value}")
@@ -42,6 +41,6 @@ def test_state_round_trip_is_exact() -> None:
     """A restored alarm is equal."""
     alarm = Alarm()
     for number in range(100):
-        alarm.open(Row(float(number), 0.1 * number, number))
+        alarm.add(Point(float(number), 0.1 * number, number))
     alarm.turned("abc")
     assert alarm.state() == Alarm.restore(alarm.state()).state()

@@ -147,8 +147,7 @@ def test_the_band_is_where_values_fall(name: str) -> None:
     assert inside > 950
 
 
-@pytest.mark.parametrize("names", [(), ("level", "leval")])
-def test_unknown_detectors_are_refused(names: tuple[str, ...]) -> None:
+def test_unknown_detectors_are_refused() -> None:
     """The error names the wrong name and the ones that exist."""
-    with pytest.raises(SettingsError, match=r"detector '.*' does not exist, wanted one or more of: level, recent"):
-        table.check(names)
+    with pytest.raises(SettingsError, match=r"detector 'leval' does not exist, wanted one or more of: level, recent"):
+        table.check(("level", "leval"))

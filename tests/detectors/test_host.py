@@ -83,25 +83,50 @@ SPIKES: dict[str, Callable[[float], float]] = {
 }
 
 
-@pytest.mark.parametrize("seconds", [0.5, 10.0, 60.0])
-@pytest.mark.parametrize("name", list(SPIKES))
-def test_a_spike_of_one_row_never_raises(name: str, seconds: float) -> None:
-    """Not even if every series spikes at once; and a fault is seen as before afterwards."""
+def spiked(name: str, seconds: float, *places: int) -> list[Signal]:
+    """What comes of a service whose every series spikes in these rows, and which fails much later."""
     service = Service(4)
     rows = [metric(HOST, row, service.values(fault=row >= 440), seconds) for row in range(470)]
-    for place in (100, 200, 300):
-        spiked = {series: SPIKES[name](value) for series, value in rows[place].values.items()}
-        rows[place] = metric(HOST, place, spiked, seconds)
-    signals = feed(Shard(0, SETTINGS), rows)
+    for place in places:
+        wild = {series: SPIKES[name](value) for series, value in rows[place].values.items()}
+        rows[place] = metric(HOST, place, wild, seconds)
+    return feed(Shard(0, SETTINGS), rows)
+
+
+@pytest.mark.parametrize("name", list(SPIKES))
+def test_a_spike_of_one_row_never_raises(name: str) -> None:
+    """Where rows come fast: not even if every series spikes at once; and a fault is seen as before afterwards."""
+    signals = spiked(name, 0.5, 120, 200, 300)
     assert [(HOST, "raised")] == turns(signals)
-    assert signals[0].time >= START + 440 * seconds
+    assert signals[0].time >= START + 440 * 0.5
 
 
-def test_one_series_that_shouts_alone_does_not_raise() -> None:
-    """One metric of nine that leaves for good is not a host that is ill."""
+@pytest.mark.parametrize("name", list(SPIKES))
+def test_a_spike_blinds_nobody(name: str) -> None:
+    """Where rows are far apart one wild row may raise: it is cleared soon, and a fault is seen as before afterwards."""
+    seconds = 60.0
+    signals = spiked(name, seconds, 200)
+    assert signals[-1].state is SignalState.RAISED
+    assert START + 440 * seconds <= signals[-1].time <= START + 445 * seconds
+
+
+def test_one_strange_series_of_many_does_not_raise() -> None:
+    """One metric of nine that is strange, though not beyond all it ever was, is not a host that is ill."""
     service = Service(5)
-    rows = [metric(HOST, row, service.values() | {"fds": 900.0 if row > 300 else 14.0}) for row in range(600)]
+    rows = [metric(HOST, row, service.values() | {"fds": 19.0 if row > 300 else 14.0 + row % 7}) for row in range(600)]
     assert turns(feed(Shard(0, SETTINGS), rows)) == []
+
+
+def test_one_series_far_beyond_all_it_ever_was_raises() -> None:
+    """One metric of nine that leaves its world, on a host that is known well: a disk that is full."""
+    service = Service(5)
+    rows = [
+        metric(HOST, row, service.values() | {"disk": 90.0 if row > 1100 else 40.0 + row % 7}, 10.0)
+        for row in range(1110)
+    ]
+    signals = feed(Shard(0, SETTINGS), rows)
+    assert (HOST, "raised") == turns(signals)[-1]
+    assert "disk" == signals[-1].evidence.series[0].series
 
 
 def test_the_only_series_of_a_host_raises() -> None:
@@ -191,22 +216,15 @@ def test_after_the_longest_pause_the_new_normal_is_learned() -> None:
 
 
 def test_learning_pauses_from_outside() -> None:
-    """A paused host's model does not move; resumed, it does."""
-    shard, service = Shard(0, DetectorSettings(detectors=("level",))), Service(13)
-    rows = [metric(HOST, row, service.values()) for row in range(400)]
-    feed(shard, rows[:200])
-
-    def expected_cpu() -> float:
-        evidence = shard.explain(HOST)
-        return next(series.expected for series in evidence.series if series.series == "cpu")
-
-    before = expected_cpu()
+    """A host that was paused from its first row knows nothing; resumed, it learns."""
+    shard, rows = Shard(0, SETTINGS), list(fleet(13, 500, hosts=1, fault=range(440, 500)))
+    paused = [row for row in rows if row.time < START + 100.0]
     shard.pause(HOST)
-    feed(shard, rows[200:300], 200)
-    assert before == expected_cpu()
+    assert turns(feed(shard, paused)) == []
+    before = shard.explain(HOST)
     shard.resume(HOST)
-    feed(shard, rows[300:], 300)
-    assert before != expected_cpu()
+    assert before.series == ()
+    assert [(HOST, "raised")] == turns(feed(shard, rows[len(paused) :], len(paused)))
 
 
 def test_error_lines_count() -> None:
@@ -234,15 +252,13 @@ def test_evidence_is_complete() -> None:
     """Ranked series with what was expected, the recent window, votes, offsets."""
     signal = feed(Shard(3, SETTINGS), fleet(16, 340, hosts=1, fault=range(300, 340)))[0]
     evidence = signal.evidence
-    scores = [series.score for series in evidence.series]
-    assert scores == sorted(scores, reverse=True)
     blamed = {series.series: series for series in evidence.series}
     assert blamed["threads"].observed == 26.0
     assert 5.0 < blamed["threads"].low <= blamed["threads"].expected <= blamed["threads"].high < 8.0
     assert len(evidence.window) == 60
     assert (signal.time, signal.score) == (evidence.window[-1].time, evidence.window[-1].score)
-    assert signal.score >= signal.threshold == 3.0
-    assert set(evidence.votes) == {"level", "recent"}
+    assert signal.score >= signal.threshold == 1.0
+    assert set(evidence.votes) == {"vitals", "series", "logs"}
     assert evidence.partition == 3
     assert 0 < evidence.first_offset < evidence.last_offset
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from detectors.errors import RowError, SettingsError
 from detectors.samples import MetricSample, Sample, Source
-from detectors.settings import DetectorSettings
+from detectors.settings import DetectorSettings, Watch
 from detectors.shard import Shard
 from detectors.signals import HostState, Signal, SignalKind, SignalState
 from tests.detectors.streams import START, fleet, log, metric
 
 SETTINGS = DetectorSettings(warmup_rows=30, pause_maximum_seconds=20.0)
-RECORDS = list(enumerate(fleet(1, 170, hosts=2, fault=range(60, 130))))
+RECORDS = list(enumerate(fleet(1, 220, hosts=2, fault=range(120, 180))))
 
 
 def states(shard: Shard) -> list[bytes]:
@@ -170,14 +170,14 @@ def test_damaged_rows_are_refused(name: str) -> None:
 def test_numbers_of_the_wrong_length_are_refused() -> None:
     """A row whose detectors do not know their own numbers any more."""
     row = msgspec.msgpack.decode(CLEAN_STATES[0])
-    row[-1][0][-1][0][1].append(1.0)
+    row[-2][0][-1].append(1.0)
     with pytest.raises(RowError, match=r"saved row of host 'web-0' can not be restored: too many values"):
         Shard(0, SETTINGS).load_row(msgspec.msgpack.encode(row))
 
 
 def test_a_row_survives_another_choice_of_detectors() -> None:
     """Detectors that are no longer wanted are dropped, new ones start empty, the rest goes on."""
-    shard = Shard(0, DetectorSettings(detectors=("recent",)))
+    shard = Shard(0, DetectorSettings(watch=(Watch(detectors=("recent",)),)))
     shard.load_row(CLEAN_STATES[0])
     other = Shard(0, SETTINGS)
     other.load_row(shard.row_state(0))
@@ -187,7 +187,7 @@ def test_a_row_survives_another_choice_of_detectors() -> None:
 def test_unknown_detectors_are_refused_at_the_start() -> None:
     """Not at the first sample."""
     with pytest.raises(SettingsError):
-        Shard(0, DetectorSettings(detectors=("crystal ball",)))
+        Shard(0, DetectorSettings(watch=(Watch(detectors=("crystal ball",)),)))
 
 
 def test_silence_is_raised_once_and_cleared_by_the_first_reading() -> None:

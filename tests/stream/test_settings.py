@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.detect.workers import default_shards
 from stream.errors import SettingsError
 from stream.settings import Settings, load_settings
 
@@ -20,6 +21,20 @@ REFUSED = [
     pytest.param("kafka: {partitions: four}", "kafka.partitions: is 'four', wanted a whole number", id="wrong type"),
     pytest.param("kafka: {partitions: 0}", "kafka.partitions: is 0, wanted a whole number >= 1", id="below the range"),
     pytest.param("detect: {threshold: .nan}", "is no finite number", id="not a number"),
+    pytest.param("detect: {threshold: 0}", "detect.threshold: is 0, wanted", id="a threshold that is always reached"),
+    pytest.param(
+        "detect: {watch: [{series: ['disk.*']}, {profile: huge}]}",
+        "detect.watch[1].profile: is 'huge', wanted one of full, lean",
+        id="unknown profile",
+    ),
+    pytest.param(
+        "detect: {watch: [{detectors: [level, crystal_ball]}]}",
+        "detect.watch[0].detectors: detector 'crystal_ball' does not exist, wanted one or more of: level, ",
+        id="unknown detector",
+    ),
+    pytest.param("detect: {watch: [{hosts: []}]}", "detect.watch[0].hosts: is [], wanted", id="no host at all"),
+    pytest.param("detect: {watch: [{host: [a]}]}", "detect.watch[0]: has the unknown key host", id="unknown key"),
+    pytest.param("detect: {full_scales: {disk: -1}}", "detect.full_scales.disk: is -1, wanted", id="no scale"),
     pytest.param("log_format: xml", "log_format: is 'xml', wanted one of console, json", id="not among the choices"),
     pytest.param("kafka: {partitions: 4, partitions: 8}", "key partitions is there twice", id="key twice"),
     pytest.param("kafka: [", "line 1, column 9", id="no YAML"),
@@ -91,6 +106,32 @@ def test_paths_start_at_the_file(tmp_path: Path) -> None:
     assert settings.engine.policy == str(tmp_path / "rules" / "p.yml")
     assert settings.engine.inventory == "/etc/hosts.yml"
     assert settings.state_folder == str(tmp_path / "state")
+
+
+def test_detection_is_chosen_by_hosts_and_series(tmp_path: Path) -> None:
+    """The first entry that fits decides; everything an operator sets reaches the models."""
+    text = """
+    detect:
+      threshold: 1.5
+      warmup_rows: 120
+      pause_maximum_seconds: 600
+      series_full_maximum: 4
+      full_scales: {"disk.used{path=/}": 250}
+      watch:
+        - {hosts: ["edge-*"], profile: lean}
+        - {series: ["queue.*"], detectors: [holt_winters]}
+    """
+    shard = default_shards(load_settings(written(tmp_path, text), {}).detect)(0)
+
+    assert (1.5, 120, 600.0, 4) == (
+        shard.settings.threshold,
+        shard.settings.warmup_rows,
+        shard.settings.pause_maximum_seconds,
+        shard.settings.series_full_maximum,
+    )
+    assert shard.settings.full_scale_of("disk.used{path=/}") == 250.0
+    assert shard.settings.watch_of("edge-7", "queue.depth").profile == "lean"
+    assert shard.settings.watch_of("web-1", "queue.depth").detectors == ("holt_winters",)
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:

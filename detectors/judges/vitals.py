@@ -1,0 +1,105 @@
+"""Many metrics of a host together, by their vital signs."""
+
+import copy
+from collections.abc import Callable
+
+import msgspec
+
+from detectors.errors import RowError
+from detectors.gathering import Row
+from detectors.judges.contract import BLAME_FROM, Opinion
+from detectors.signals import SeriesEvidence
+from detectors.vitals.alarm import DAY, Alarm
+from detectors.vitals.block import CAPACITY_MAXIMUM
+from detectors.vitals.host import VARYING_LEAST, HostVitals
+from detectors.vitals.layout import Words
+
+
+class SavedVitals(msgspec.Struct, frozen=True, array_like=True):
+    """A saved judge of many metrics."""
+
+    vitals: bytes
+    blamed: tuple[SeriesEvidence, ...]
+
+
+class VitalsJudge:
+    """Judges the metrics of a host together, once enough of them vary and are known well.
+
+    Parameters:
+        full_scale_of: The most a metric can be, by its name; 0 if nobody knows.
+    """
+
+    def __init__(self, full_scale_of: Callable[[str], float]) -> None:
+        self._full_scale_of = full_scale_of
+        self._vitals = HostVitals()
+        self._was: tuple[list[Words], Alarm] = [], self._vitals.alarm
+        self._blamed: tuple[SeriesEvidence, ...] = ()
+
+    def score(self, row: Row) -> Opinion:
+        """Score the row; 0 while fewer than six metrics vary, or none is mature."""
+        for name in row.values:
+            if name not in self._vitals.names:
+                self._vitals.declare(name, self._full_scale_of(name))
+        if len(self._vitals.names) < VARYING_LEAST:
+            return Opinion()
+        alarm = copy.copy(self._vitals.alarm)
+        self._was = [block.words.copy() for block in self._vitals.blocks], alarm
+        reading = self._vitals.step(row.time, row.values)
+        if not self.is_judging():
+            self._blamed = ()
+            return Opinion()
+        score = reading.anomaly / alarm.level()
+        self._blamed = self._vitals.evidence() if score >= BLAME_FROM else ()
+        return Opinion(score, reading.anomaly, reading.score, {"vitals": score})
+
+    def knows_days(self) -> bool:
+        """Whether the host has been judged for a day: before that its tails and relations are guesses."""
+        alarm = self._vitals.alarm
+        return alarm.time - alarm.began >= DAY and self.is_judging()
+
+    def is_judging(self) -> bool:
+        """Whether enough metrics vary and are known well."""
+        return self._vitals.varying() >= VARYING_LEAST and self._vitals.mature()
+
+    def learn(self, row: Row) -> None:
+        """The row that was scored last is learned: scoring has done so."""
+
+    def skip(self, row: Row, *, keep: bool) -> None:
+        """Take the learning of the latest row back, if it is not to be kept.
+
+        What may be learned later is learned now: a memory of a week moves little in the hour that a pause lasts.
+        """
+        if keep or len(self._vitals.names) < VARYING_LEAST:
+            return
+        words, alarm = self._was
+        for block, was in zip(self._vitals.blocks, words, strict=True):
+            block.words[:] = was
+        self._vitals.alarm = alarm
+        self._vitals.step(row.time, row.values, learn=False)
+
+    def recall(self) -> None:
+        """Nothing is kept."""
+
+    def blame(self) -> list[SeriesEvidence]:
+        """The metrics to blame."""
+        return list(self._blamed)
+
+    def forget(self, series: str) -> None:
+        """The metric begins anew, in its place."""
+        place = self._vitals.names.get(series)
+        if place is not None:
+            self._vitals.blocks[place // CAPACITY_MAXIMUM].vacate(place % CAPACITY_MAXIMUM)
+            self._vitals.declare(series, self._full_scale_of(series))
+
+    def to_bytes(self) -> bytes:
+        """The whole state, exactly."""
+        return msgspec.msgpack.encode(SavedVitals(self._vitals.to_bytes(), self._blamed))
+
+    def load(self, state: bytes) -> None:
+        """Take over a state. RowError if the bytes are damaged or of another version."""
+        try:
+            saved = msgspec.msgpack.decode(state, type=SavedVitals)
+        except msgspec.DecodeError as error:
+            raise RowError(f"saved vitals of {len(state)} bytes can not be read: {error}") from error
+        self._vitals = HostVitals.from_bytes(saved.vitals)
+        self._blamed = saved.blamed
