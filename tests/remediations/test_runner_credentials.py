@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ import pytest
 from remediations import runner
 from remediations.runs import RunStatus
 from tests.playbooks.runs import Stage
-from tests.playbooks.sshd import PROGRAM, Sshd, running_sshd
+from tests.playbooks.sshd import Sshd
 from tests.playbooks.warm import WAYS, parent_for
 from tests.playbooks.watching import MEET, ProcessTable
 
@@ -50,15 +49,6 @@ def vault(stage: Stage, *, is_seen: bool = False) -> str:
 def change(stage: Stage, **settings: object) -> None:
     """Other settings from here on."""
     stage.settings = msgspec.structs.replace(stage.settings, **settings)
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """One sshd for the tests of this module."""
-    if PROGRAM is None:
-        pytest.skip("there is no sshd on this system")
-    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
-        yield running
 
 
 @pytest.mark.parametrize("way", WAYS)
