@@ -19,20 +19,23 @@ from rich.console import Console
 from console import queries, rendering
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
-from console.options import NO, AsJson, Config, Servers, show
+from console.maintenance import maintenance
+from console.models import models
+from console.options import NO, AsJson, Config, Servers, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import tail_run
+from remediations.acceptance import read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
 from remediations.records import Seen
 from stream.audit.log import read_head, verify_log
 from stream.engine.context import EngineFolder
-from stream.engine.flow import rule_files
+from stream.engine.flow import accepted_file, rule_files
 from stream.errors import SettingsError, StreamError, UnreachableError
 from stream.logs import configure_logs
-from stream.roles import connected, serve_all, serve_detect, serve_engine, with_address
-from stream.settings import Settings, load_settings
+from stream.roles import serve_all, serve_detect, serve_engine
+from stream.settings import load_settings
 
 WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
@@ -48,6 +51,8 @@ app.add_typer(audit, name="audit")
 runs = typer.Typer(help="Follow runs of playbooks.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 app.add_typer(playbooks, name="playbooks")
+app.add_typer(models, name="models")
+app.add_typer(maintenance, name="maintenance")
 
 
 @app.callback(invoke_without_command=True)
@@ -76,7 +81,7 @@ def detect(
     number: Annotated[int, typer.Option(min=0, help="Tells workers on one machine apart (health port).")] = 0,
 ) -> None:
     """Run one detect worker; start more of them to share the partitions."""
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
     configure_logs(settings.log_format, role="detect", number=str(number))
     asyncio.run(serve_detect(settings, number))
 
@@ -84,7 +89,7 @@ def detect(
 @app.command()
 def engine(config: Config = None, bootstrap_servers: Servers = "") -> None:
     """Run one engine: it decides, runs playbooks and verifies."""
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
     configure_logs(settings.log_format, role="engine")
     asyncio.run(serve_engine(settings))
 
@@ -103,14 +108,17 @@ def demo(
 @app.command()
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
-    answer = queries.rules(load_rulebook(*map(Path, rule_files(load_settings(config)))))
+    settings = load_settings(config)
+    book = load_rulebook(*map(Path, rule_files(settings)))
+    unseen = {} if settings.engine.accepted else book.playbook_digests  # an engine accepts them when it first sees them
+    answer = queries.rules(book.with_accepted(unseen | read_accepted(accepted_file(settings))))
     show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 
 @app.command()
 def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
     """Every host: state, score, samples applied, age of the last sample, open incident; worst first."""
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
 
     async def read() -> tuple[queries.HostRow, ...]:
         notices, entries = await asyncio.gather(read_notices(settings), read_audit(settings))
@@ -124,7 +132,7 @@ def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
 def incidents(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
     """Open incidents, those that need a human first, then the newest closed ones."""
     now = time.time()
-    rows = queries.incidents(asyncio.run(read_audit(_settings(config, bootstrap_servers))), now)
+    rows = queries.incidents(asyncio.run(read_audit(settings_of(config, bootstrap_servers))), now)
     show(rows, rendering.draw_incidents(rows, now), as_json=as_json)
 
 
@@ -138,7 +146,7 @@ def explain(
 ) -> None:
     """What happened and why, also why not: evidence, gates, run, verification."""
     now = time.time()
-    explanation = queries.explain(asyncio.run(read_audit(_settings(config, bootstrap_servers))), incident, now)
+    explanation = queries.explain(asyncio.run(read_audit(settings_of(config, bootstrap_servers))), incident, now)
     show(explanation, rendering.draw_explanation(explanation, now), as_json=as_json)
 
 
@@ -152,7 +160,7 @@ def audit_tail(
     as_json: AsJson = False,
 ) -> None:
     """The newest records of the audit log, one line each."""
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
 
     async def tail() -> None:
         async for entry in tail_audit(settings, lines, follow=follow):
@@ -170,7 +178,7 @@ def runs_tail(
     as_json: AsJson = False,
 ) -> None:
     """What a run has done so far and does next, a line a task, until it ends."""
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
 
     async def tail() -> None:
         async for entry in tail_run(settings, run):
@@ -193,7 +201,7 @@ def audit_verify(
 ) -> None:
     """Check the whole chain: exit status 1 if a record was edited, dropped, swapped, put in or cut off."""
     checkpoints = [_checkpoint(text) for text in checkpoint or ()]
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
     if not topic:  # what the engine of this state folder has read must still be there
         checkpoints.append(read_head(EngineFolder(Path(settings.state_folder) / "engine").head))
     report = asyncio.run(verify_log(settings.kafka, topic or settings.topics.audit, checkpoints))
@@ -208,7 +216,7 @@ def publish_lines(
     bootstrap_servers: Servers = "",
 ) -> None:
     """Write each line of standard input as one record: a first metric without any other tool."""
-    settings = _settings(config, bootstrap_servers)
+    settings = settings_of(config, bootstrap_servers)
     lines = os.fdopen(sys.stdin.fileno(), "rb", closefd=False)  # not sys.stdin: after Ctrl-C a thread still waits in it
     count = asyncio.run(publish(settings, topic, lines))
     typer.echo(f"{count} records acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True)
@@ -217,7 +225,7 @@ def publish_lines(
 @app.command()
 def broker(config: Config = None) -> None:
     """Print the bootstrap servers in use: the settings', or those of the embedded Kafka that runs."""
-    typer.echo(_settings(config, "").kafka.bootstrap_servers)
+    typer.echo(settings_of(config, "").kafka.bootstrap_servers)
 
 
 def main() -> None:
@@ -237,11 +245,6 @@ def main() -> None:
 def _leave(words: str, status: int) -> None:
     sys.stderr.write(f"tidegate: {words}\n")
     sys.exit(status)
-
-
-def _settings(config: Path | None, bootstrap_servers: str) -> Settings:
-    settings = load_settings(config)
-    return with_address(settings, bootstrap_servers) if bootstrap_servers else connected(settings)
 
 
 def _print_line(line: queries.AuditLine, *, as_json: bool) -> None:

@@ -144,7 +144,7 @@ class AuditLine(msgspec.Struct, frozen=True):
 
 
 class RuleRow(msgspec.Struct, frozen=True):
-    """One rule of the policy, with the hosts of the inventory that it is meant for."""
+    """One rule of the policy, with the hosts of the inventory that it is meant for; denied if not `is_accepted`."""
 
     rule: str
     mode: RuleMode
@@ -153,6 +153,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...]
     cooldown_seconds: float
     attempts_maximum: int
+    is_accepted: bool
 
 
 class RulesAnswer(msgspec.Struct, frozen=True):
@@ -176,6 +177,7 @@ def rules(book: Rulebook) -> RulesAnswer:
                 hosts=tuple(host for host in book.inventory.hosts if covers(rule.match, book.inventory, host)),
                 cooldown_seconds=rule.cooldown_seconds,
                 attempts_maximum=rule.attempts_maximum,
+                is_accepted=book.playbooks[rule.playbook].accepted_digest == book.playbooks[rule.playbook].digest,
             )
             for rule in book.policy.rules
         ),

@@ -166,7 +166,12 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
         )
     line = f"sound: {answer.hosts} hosts, playbooks {', '.join(answer.playbooks)}"
     protected = f"; never touched: {', '.join(answer.protected_hosts)}" if answer.protected_hosts else ""
-    return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table)
+    denied = sorted({row.playbook for row in answer.rules if not row.is_accepted})
+    words = (
+        f"▲ not accepted as its files are, every run is denied: {', '.join(denied)}; see `tidegate playbooks accept`"
+    )
+    warning = [plain(words, "yellow")] if denied else []
+    return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warning)
 
 
 def draw_chain(report: ChainReport) -> RenderableType:

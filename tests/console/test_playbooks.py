@@ -60,7 +60,12 @@ def folder(tmp_path: Path) -> Path:
 
 def said(folder: Path, *words: str) -> tuple[int, str]:
     """Exit status and output of `tidegate playbooks …`."""
-    answer = CliRunner().invoke(app, ["playbooks", *words], env={"TIDEGATE_CONFIG": str(folder / "tidegate.yml")})
+    return said_by(folder, "playbooks", *words)
+
+
+def said_by(folder: Path, *words: str) -> tuple[int, str]:
+    """Exit status and output of `tidegate …`."""
+    answer = CliRunner().invoke(app, words, env={"TIDEGATE_CONFIG": str(folder / "tidegate.yml")})
     if answer.exception is not None and not isinstance(answer.exception, SystemExit):
         raise answer.exception
     return answer.exit_code, answer.output
@@ -152,6 +157,27 @@ def test_findings_come_with_file_and_line_and_status_1(folder: Path) -> None:
     assert ("sweep.yml", 1, "marker_first") in found
     assert any(rule.startswith("no-changed-when") for _, _, rule in found), found
     assert [] == report["notes"]
+
+
+RULES = """\
+version: 1
+rules: [{name: sweep-all, playbook: sweep}]
+"""
+
+
+@pytest.mark.parametrize("accepted", ["", ", accepted: ok.yml"])
+def test_checking_the_rules_tells_which_would_be_denied(sound: Path, accepted: str) -> None:
+    """A rule whose playbook is not accepted as it is answers nothing: better known before the night."""
+    (sound / "tidegate.yml").write_text(f"engine: {{playbooks: playbooks{accepted}}}\nstate_folder: state\n")
+    (sound / "policy.yml").write_text(RULES)
+    (sound / "inventory.yml").write_text("web: {hosts: {web-1: {data_folder: /x, depth: 1}}}\n")
+    denied = "not accepted as its files are"
+    by_itself = not accepted
+    assert by_itself == (denied not in said_by(sound, "check")[1])
+    assert 0 == said(sound, "accept", "sweep")[0]
+    assert denied not in said_by(sound, "check")[1]
+    (sound / "playbooks/roles/sweep/tasks/main.yml").write_text("[]\n")
+    assert denied in said_by(sound, "check")[1]
 
 
 GONE = "there is no module a.b.c, wanted the collection a.b in FOLDER/playbooks/collections (the setting engine."
