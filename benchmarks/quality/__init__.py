@@ -11,6 +11,7 @@
     jobs        one detector over one file, two at a time
     measures    the scores of all jobs
     report      the measures as one table
+    splits      how much of a figure is owed to having chosen on these files, by halves of them
 
 `python -m benchmarks.quality --data FOLDER --out FOLDER [--profile lean]` runs it all.
 """

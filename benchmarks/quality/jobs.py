@@ -92,7 +92,7 @@ def run(job: Job) -> Outcome:
     if job.detector == DISGUISED:
         table = disguised(table, job.part)
     if job.detector in {SHIPPED, DISGUISED}:
-        verdicts = shipped.watch(table, job.profile)
+        verdicts = shipped.watch(table, shipped.settings_of(job.profile))
     else:
         verdicts = baselines.watch(job.detector, table)
     if job.detector == SHIPPED:

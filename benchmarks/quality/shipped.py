@@ -47,9 +47,13 @@ class Clock:
         return time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
-def watch(table: Table, profile: ProfileName) -> Verdicts:
+def settings_of(profile: ProfileName) -> DetectorSettings:
+    """The shipped settings, all series with this profile."""
+    return DetectorSettings(watch=(Watch(profile=profile),))
+
+
+def watch(table: Table, settings: DetectorSettings) -> Verdicts:
     """A host with these metrics, each row a sample."""
-    settings = DetectorSettings(watch=(Watch(profile=profile),))
     warm()
     host, refusals, count = HostModel(HOST, 0, settings), Refusals(), len(table.seconds)
     scores, rankings, alarms, blamed = np.zeros(count), np.zeros(count), np.zeros(count), [""] * count
