@@ -13,7 +13,7 @@ from remediations.runs import RunStatus
 from stream.kafka import open_consumer
 from tests.engines import Fleet, fleet
 from tests.kafka import Kafka
-from tests.playbooks.watching import ProcessTable
+from tests.playbooks.watching import MEET, ProcessTable
 
 CANARY = f"canary-{uuid.uuid4().hex}"
 PASSWORD = f"{CANARY}-vault-password"
@@ -40,7 +40,7 @@ PLAYBOOK = """\
         name: marker
     - name: Use all secrets
       ansible.builtin.command:
-        argv: [sh, -c, 'cat >> "$1"; sleep 0.3', append, "{{{{ effects_file }}}}"]
+        argv: [sh, -c, 'cat >> "$1"; {meet}', append, "{{{{ effects_file }}}}"]
         stdin: "{{{{ all_secrets }}}}"
       no_log: true
     - name: Fail with all secrets
@@ -54,10 +54,10 @@ CLI = "from console.cli import main; main()"
 SHOWN = (("runs", "tail", "h1"), ("runs", "tail", "h1", "--json"), ("audit", "tail"), ("audit", "tail", "--json"))
 
 
-def plant(one: Fleet) -> None:
-    """Write the secrets where operators have them: inventory, vault, playbook."""
+def plant(one: Fleet, met: Path) -> None:
+    """Write the secrets where operators have them: inventory, vault, playbook; its task waits until it was seen."""
     playbooks = one.folder / "playbooks"
-    (playbooks / "append.yml").write_text(PLAYBOOK.format(canary=CANARY))
+    (playbooks / "append.yml").write_text(PLAYBOOK.format(canary=CANARY, meet=MEET.format(met=met)))
     (playbooks / "ansible.cfg").write_text(f"[defaults]\nvault_password_file = {one.folder}/password\n")
     (one.folder / "password").write_text(PASSWORD)
     (playbooks / "vaulted.yml").write_text(f"secret_of_vault: {CANARY}-vaulted\n")
@@ -91,11 +91,11 @@ async def topic(one: Fleet, name: str) -> bytes:
 async def test_canaries(kafka: Kafka, tmp_path: Path) -> None:
     """A failing run that used them all: none in the process table, artifacts, topics, the engine's log, the console."""
     async with fleet(kafka, tmp_path) as one:
-        plant(one)
-        with ProcessTable() as table:
+        plant(one, tmp_path / "met")
+        with ProcessTable(tmp_path / "met") as table:
             async with one.engine_process():
                 await one.fail()
-                records = await one.wait_for("run.finished")
+                records = await one.wait_for("run.finished", seconds=120)
         (end,) = (record for record in records if isinstance(record, RunFinished))
         assert (RunStatus.FAILED, "task 'Fail with all secrets' failed on h1") == (end.status, end.reason)
         used = one.effects_file.read_text()
