@@ -12,12 +12,16 @@ from pathlib import Path
 
 import msgspec
 
+from remediations.runner.settings import Seconds, Size
 
-class Kept(msgspec.Struct, frozen=True):
-    """How much is kept. The age counts from the last change of a run's folder, in seconds."""
 
-    age_seconds: float = 30 * 86_400.0
-    bytes_maximum: int = 2_000_000_000
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is kept of runs that have ended."""
+
+    age_seconds: Seconds = 30 * 86_400.0
+    """Folders of actions are removed after so long without a change."""
+    bytes_maximum: Size = 2_000_000_000
+    """Of all folders together; the oldest are removed first."""
 
 
 class StoredRun(msgspec.Struct, frozen=True):
