@@ -12,6 +12,7 @@ import msgspec
 
 from remediations.runner.events import EventFold, RunnerEvent
 from remediations.runner.namespace import show_own_processes
+from remediations.runner.provenance import of_ansible_alone
 from remediations.runner.tree import adopt_orphans, end_descendants, end_with_parent
 from remediations.runner.wire import BEAT, Line, Orders, encode_line
 from remediations.runner.workplace import clear
@@ -85,7 +86,7 @@ def play(orders: Orders, channel: int, *, in_namespace: bool) -> NoReturn:
     adopt_orphans()
     redirect(Path(orders.folder, "runner.log"))
     recorder = Recorder(orders, channel)
-    run = ansible_runner.interface.run(
+    run = ansible_runner.interface.init_runner(
         private_data_dir=orders.folder,
         ident=orders.action_id,
         playbook=orders.playbook,
@@ -97,6 +98,8 @@ def play(orders: Orders, channel: int, *, in_namespace: bool) -> NoReturn:
         fact_cache_type="memory",
         quiet=True,
     )
+    run.event_callback = of_ansible_alone(run.event_callback, Path(run.config.artifact_dir, "job_events"))
+    run.run()
     recorder.finish(run.rc)
     sys.stdout.flush()
     os._exit(0)
