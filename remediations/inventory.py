@@ -6,7 +6,7 @@ what these files say, and nothing from an event can widen it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from remediations.runs import Target
 EXACT_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 ALL = "all"
 UNGROUPED = "ungrouped"
+LABELS = "tidegate_labels"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _KEYS = ("hosts", "vars", "children")
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
@@ -26,7 +27,10 @@ _PRIORITY = "ansible_group_priority"
 
 
 class Inventory(msgspec.Struct, frozen=True):
-    """Hosts with their merged variables, and each host's groups (parents too, `all` not), in order of name."""
+    """Hosts with their merged variables, and each host's groups (parents too, `all` not), in order of name.
+
+    A host's labels, its variable `tidegate_labels`, are groups as well: `zone: a` is the group `zone_a`.
+    """
 
     hosts: dict[str, dict[str, object]] = {}
     host_groups: dict[str, tuple[str, ...]] = {}
@@ -80,13 +84,28 @@ def _read_yaml(file: Path) -> Inventory:
 
 def _inventory(tree: "_Tree") -> Inventory:
     hosts = sorted(tree.host_variables)
-    above = {host: tree.groups_above(host) for host in hosts}
+    own = {host: tree.groups_above(host) for host in hosts}
+    variables = {host: tree.merged(host, own[host]) for host in hosts}
+    labelled = {host: frozenset(_label_groups(tree.file, host, variables[host])) for host in hosts}
+    above = {host: own[host] | labelled[host] for host in hosts}
+    names = sorted(tree.parents.keys() | frozenset().union(*labelled.values()))
     return Inventory(
-        hosts={host: tree.merged(host, above[host]) for host in hosts},
+        hosts=variables,
         host_groups={host: tuple(sorted(above[host] - {ALL})) or (UNGROUPED,) for host in hosts},
-        groups={name: tuple(host for host in hosts if name in above[host]) for name in sorted(tree.parents)}
+        groups={name: tuple(host for host in hosts if name in above[host]) for name in names}
         | {ALL: tuple(hosts), UNGROUPED: tuple(host for host in hosts if not above[host] - {ALL, UNGROUPED})},
     )
+
+
+def _label_groups(file: Path, host: str, variables: Mapping[str, object]) -> Iterator[str]:
+    """Give the groups that a host is in by its labels. Raises InventoryError."""
+    place = f"{host}.{LABELS}"
+    for label, value in _mapping(file, place, variables.get(LABELS)).items():
+        name = f"{label}_{value}"
+        if not isinstance(value, str) or _NAME.fullmatch(name) is None:
+            problem = f"is {shortened(value)}, wanted text with which {label}_… is a name like {_NAME.pattern}"
+            raise InventoryError(file, f"{place}.{label}", problem)
+        yield name
 
 
 class _Tree:

@@ -55,6 +55,25 @@ def test_groups_of_a_host_and_members_of_a_group(tmp_path: Path) -> None:
     assert inventory.members("ghost") == ()
 
 
+LABELLED = """
+web:
+  vars: {tidegate_labels: {zone: a, rack: r1}}
+  hosts: {web-1: , web-2: {tidegate_labels: {zone: b}}}
+zone_a: {hosts: {db-1: }}
+lone: {hosts: {cold: {tidegate_labels: }}}
+"""
+
+
+def test_labels_of_a_host_are_groups(tmp_path: Path) -> None:
+    """A host's own labels win over its groups'; policies and limits take them like any other group."""
+    inventory = read(tmp_path, LABELLED)
+    assert inventory.groups_of("web-1") == ("rack_r1", "web", "zone_a")
+    assert inventory.groups_of("web-2") == ("web", "zone_b")
+    assert inventory.groups_of("cold") == ("lone",)
+    assert inventory.members("zone_a") == ("db-1", "web-1")
+    assert inventory.members("zone_b") == ("web-2",)
+
+
 def test_variables_of_a_target_are_its_own(tmp_path: Path) -> None:
     """Whoever changes the variables of a target changes no inventory."""
     inventory = read(tmp_path, FLEET)
@@ -163,6 +182,23 @@ def members(theirs: dict[str, dict[str, list[str]]], group: str) -> set[str]:
             "a: {hosts: {h: {secret: !vault x}}}",
             "line 1, column 25: could not determine a constructor for the tag '!vault'",
             id="a vault",
+        ),
+        pytest.param(
+            "a: {hosts: {h: {tidegate_labels: {zone: 'a b'}}}}",
+            "h.tidegate_labels.zone: is 'a b', wanted text with which zone_… is a name like"
+            " [A-Za-z_][A-Za-z0-9_]{0,127}",
+            id="a label that makes no group",
+        ),
+        pytest.param(
+            "a: {hosts: {h: {tidegate_labels: {zone: [a]}}}}",
+            "h.tidegate_labels.zone: is ['a'], wanted text with which zone_… is a name like"
+            " [A-Za-z_][A-Za-z0-9_]{0,127}",
+            id="a label that is a list",
+        ),
+        pytest.param(
+            "a: {hosts: {h: {tidegate_labels: zone}}}",
+            "h.tidegate_labels: is 'zone', wanted a mapping",
+            id="labels that are none",
         ),
         pytest.param("a: {hosts: {h: , h: }}", "line 1, column 18: key h is there twice", id="a host twice"),
     ],
