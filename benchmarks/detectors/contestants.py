@@ -12,6 +12,7 @@ from river import anomaly, drift, preprocessing, stats, utils
 from benchmarks.quality.folders import Floats
 from detectors.memory import kernel, tail
 from detectors.memory.profiles import FULL, LEAN, Profile
+from detectors.memory.remembered import SLOW
 from detectors.memory.series import SeriesTable
 from detectors.memory.views import MEANS
 from detectors.table import DETECTORS
@@ -91,14 +92,14 @@ class Loop:
 class SearchedView(PlainView):
     """A view that finds the nearest number by bisection, as anyone would who wanted speed."""
 
-    def step(self, y: float, rows: float, weight: float, bits: int, *, learns: bool) -> float:
+    def step(self, y: float, rows: float, weight: float, gap: float, bits: int, *, learns: bool) -> float:
         """Score, then learn."""
         age, known = rows - kernel.SETTLE - kernel.WARM, self.memory
         place = bisect.bisect_left(known, y)
         distance = min((abs(y - near) for near in known[max(place - 1, 0) : place + 1]), default=0.0)
         vote = single(self.tail.probability(distance, known[-1] - known[0])) if age >= tail.QUIET else 0.0
         surprise = self.tail.calibrate(distance, weight, age) if learns and age >= 0.0 else learns
-        if surprise or (learns and (bits >> 40) / 2**24 < weight / self.profile.thin):
+        if surprise or (learns and (bits >> 40) / 2**24 < weight * max(gap / SLOW, 1.0) / self.profile.thin):
             if len(known) == self.profile.values:
                 del known[self.spared(bits)]
             bisect.insort(known, y)

@@ -28,7 +28,7 @@ from detectors.memory.layout import (
     Words,
     shape_of,
 )
-from detectors.memory.remembered import nearest, place, remember, shuffled, thinned
+from detectors.memory.remembered import nearest, place, remember, sampled, shuffled, thinned
 from detectors.memory.tail import QUIET, calibrate, probability
 from detectors.memory.views import VALUE_TERM, follow, look, relative, row_weight
 
@@ -52,14 +52,14 @@ def judge(floats: Floats, shape: Shape, told: Floats, v: int, cal: float) -> int
 
 
 @stage
-def learn(floats: Floats, shape: Shape, told: Floats, v: int, at: int, rows: float, weight: float) -> None:
-    """Learn view v: its calibration, and its number if that surprised or belongs to the sample of the past."""
+def learn(floats: Floats, shape: Shape, told: Floats, v: int, at: int, rows: float, weight: float, past: float) -> None:
+    """Learn view v: its calibration, and its number if that surprised or is one of the share `past` of all."""
     tail, cal = ALARM_SIZE + v * TAIL_SIZE, rows - SETTLE - WARM
     bits = shuffled(shape.seed, int(rows) * len(shape.plus) + v)
     y, keep = told[v, SEEN], True
     if cal >= 0.0:
         keep = calibrate(floats, tail, abs(float(y) - float(told[v, NEAREST])), weight, cal)
-    if keep or thinned(bits, weight / shape.thin, rows - SETTLE + 1.0):
+    if keep or thinned(bits, past, rows - SETTLE + 1.0):
         count = int(floats[tail + REMEMBERED])
         floats[tail + REMEMBERED] = remember(floats, shape, v, count, y, at, bits)
 
@@ -84,14 +84,14 @@ def step(
 ) -> tuple[float, float, float]:
     """One finite sample of one row: score, then learn. Returns score, ranking and turn, and fills in `told`."""
     weight, gap, rows = row_weight(words, time), max(time - words[TIME], 0.0), words[ROWS]
-    score, ranking = 0.0, 0.0
+    score, ranking, past = 0.0, 0.0, sampled(shape, weight, gap)
     look(words, floats, shape, time, relative(words, value), weight, terms)
     if rows >= SETTLE:
         for v in range(len(shape.plus)):
             told[v, SEEN] = terms[shape.plus[v]] - terms[shape.minus[v]]
             at = judge(floats, shape, told, v, rows - SETTLE - WARM)
             if learns:
-                learn(floats, shape, told, v, at, rows, weight)
+                learn(floats, shape, told, v, at, rows, weight, past)
         score, ranking = power_mean(told), mean(told)
     else:
         silence(told)

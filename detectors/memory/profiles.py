@@ -19,7 +19,7 @@ class Profile(msgspec.Struct, frozen=True):
         values: How many numbers each view remembers. A multiple of 16 is searched by blocks of as many.
         candidates: Of how many random ones the most dispensable is forgotten. 1: the memory follows the last weeks.
             More: it covers the range of all it ever saw, which a small memory needs.
-        thin: Of the rows that surprise nobody, one in so many is remembered.
+        thin: Of the rows that surprise nobody, one in so many is remembered; more of rows over five minutes apart.
         slots: Parts of a week that are remembered, for the view "off week".
     """
 

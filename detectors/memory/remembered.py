@@ -9,6 +9,7 @@ from detectors.compiled import part
 from detectors.memory.layout import BLOCK, Floats, Shape
 
 EARLY: Final = 50.0  # rows, nearly all of which are remembered
+SLOW: Final = 300.0  # seconds between rows; rarer ones are remembered more often
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
@@ -60,6 +61,15 @@ def nearest(floats: Floats, start: int, count: int, y: np.float32, at: int) -> f
     if at == start + count:
         return float(floats[at - 1])
     return float(floats[at - 1] if y - floats[at - 1] <= floats[at] - y else floats[at])
+
+
+@part
+def sampled(shape: Shape, weight: float, gap: float) -> float:
+    """The share of such rows that is remembered as a sample of the past. A row that comes `gap` seconds after the last
+    stands for those that could have come: a memory spans the same weeks whether rows come every five minutes or more
+    seldom.
+    """
+    return weight * max(gap / SLOW, 1.0) / shape.thin
 
 
 @part

@@ -81,7 +81,7 @@ class PlainView:
         self.profile = profile
         self.tail = PlainTail()
 
-    def step(self, y: float, rows: float, weight: float, bits: int, *, learns: bool) -> float:
+    def step(self, y: float, rows: float, weight: float, gap: float, bits: int, *, learns: bool) -> float:
         """Score, then learn."""
         cal = rows - kernel.SETTLE - kernel.WARM
         distance = min((abs(y - known) for known in self.memory), default=0.0)
@@ -90,7 +90,8 @@ class PlainView:
             vote = single(self.tail.probability(distance, self.memory[-1] - self.memory[0]))
         if learns:
             keep = self.tail.calibrate(distance, weight, cal) if cal >= 0.0 else True
-            past = max(weight / self.profile.thin, remembered.EARLY / (rows - kernel.SETTLE + 1.0))
+            usual = weight * max(gap / remembered.SLOW, 1.0) / self.profile.thin
+            past = max(usual, remembered.EARLY / (rows - kernel.SETTLE + 1.0))
             if keep or (bits >> 40) / 2**24 < past:
                 if len(self.memory) == self.profile.values:
                     del self.memory[self.spared(bits)]
@@ -162,7 +163,7 @@ class PlainDetector:
             plus, minus = views.VIEWS[name]
             bits = shuffled(self.seed, rows * len(self.views) + number)
             y = single(terms[plus] - terms[minus])
-            votes.append(view.step(y, rows, weight, bits, learns=learns) if rows >= kernel.SETTLE else 0.0)
+            votes.append(view.step(y, rows, weight, gap, bits, learns=learns) if rows >= kernel.SETTLE else 0.0)
         score = math.sqrt(sum(p * p for p in votes) / len(votes))
         if learns:
             self.follow(time, value, terms)
