@@ -1,54 +1,82 @@
 """docs/playbooks.md is followed word by word: its files are written, its commands run, its remediation heals a host."""
 
-import asyncio
+import json
 import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from remediations.records import RunFinished
-from remediations.runs import RunStatus
-from tests.engines import Rules, fleet
-from tests.kafka import Kafka
+from stream.broker.jars import default_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/playbooks.md").read_text(encoding="utf-8")
 SHOP = "/srv/shop"
-FILE = re.compile(r"^`([a-z_./]+)`:\n\n```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^`([a-z_./]+)`:\n\n```(?:yaml|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FEED = "sh latency.sh | tidegate publish metrics"
+HEALED_SECONDS = 240.0
 
 
-def written(folder: Path) -> Path:
-    """Every file of the page, with the shop in a folder of the test's own; the folder in which they are."""
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Every file of the page, with the shop in a folder of the test's own."""
     for name, text in FILE.findall(PAGE):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text.replace(SHOP, f"{folder}/shop"))
-    return folder
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text.replace(SHOP, f"{tmp_path}/shop"))
+    return tmp_path
 
 
-def commands() -> list[str]:
-    """Every command of the page, in order."""
-    return [line.removeprefix("$ ") for block in COMMANDS.findall(PAGE) for line in block.splitlines()]
-
-
-def followed(folder: Path, command: str) -> str:
-    """Output of a command that must succeed."""
-    environment = {
+@pytest.fixture
+def environment(folder: Path) -> dict[str, str]:
+    """What a terminal has after the page's export; health ports are whichever are free."""
+    return {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
         "HOME": str(folder),
         "TIDEGATE": str(ROOT),
         "LC_ALL": "C.UTF-8",
         "COLUMNS": "200",
+        "XDG_CACHE_HOME": str(default_folder().parents[2]),
+        "TIDEGATE_DETECT__HEALTH_PORT": "0",
+        "TIDEGATE_ENGINE__HEALTH_PORT": "0",
     }
+
+
+def followed(folder: Path, environment: dict[str, str], command: str) -> str:
+    """Output of a command that must succeed."""
     words = ("sh", "-c", command.replace(SHOP, f"{folder}/shop"))
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert 0 == done.returncode, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+@pytest.fixture
+def everything(folder: Path, environment: dict[str, str]) -> Iterator[Path]:
+    """`tidegate up` and, when all of it is there, the page's metrics; its log. Both are ended with Ctrl-C."""
+    up = subprocess.Popen(
+        ["tidegate", "up"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert up.stderr is not None
+    feed = None
+    try:
+        assert any("Ctrl-C stops everything" in line for line in up.stderr)
+        with (folder / "up.log").open("w") as log:
+            drain = subprocess.Popen(["cat"], stdin=up.stderr, stdout=log)
+        feed = subprocess.Popen(["sh", "-c", FEED], cwd=folder, env=environment, start_new_session=True)
+        yield folder / "up.log"
+    finally:
+        if feed is not None:
+            os.killpg(feed.pid, signal.SIGINT)
+            feed.wait(timeout=60)
+        up.send_signal(signal.SIGINT)
+        up.wait(timeout=60)
+        up.stderr.close()
+        drain.wait(timeout=60)
 
 
 def test_the_page_has_all_that_it_speaks_of() -> None:
@@ -57,6 +85,7 @@ def test_the_page_has_all_that_it_speaks_of() -> None:
         "tidegate.yml",
         "inventory.yml",
         "policy.yml",
+        "latency.sh",
         "playbooks/clear_cache.yml",
         "playbooks/clear_cache.meta.yml",
         "playbooks/roles/clear_cache/meta/argument_specs.yml",
@@ -64,25 +93,47 @@ def test_the_page_has_all_that_it_speaks_of() -> None:
         "playbooks/roles/clear_cache/tasks/main.yml",
         "playbooks/roles/clear_cache/tasks/preflight.yml",
     } == {name for name, _ in FILE.findall(PAGE)}
+    assert FEED in PAGE
+
+
+def commands() -> list[str]:
+    """Every command of the page, in order."""
+    return [line.removeprefix("$ ") for block in COMMANDS.findall(PAGE) for line in block.splitlines()]
+
+
+@pytest.fixture
+def accepted(folder: Path, environment: dict[str, str]) -> None:
+    """The page followed as far as the engine needs it: what is copied and made, and the playbook accepted."""
+    for command in commands():
+        if "tidegate " not in command or "accept" in command:
+            followed(folder, environment, command)
 
 
 @pytest.mark.slow
-async def test_a_new_remediation_is_written_checked_tried_and_runs_in_the_loop(kafka: Kafka, tmp_path: Path) -> None:
-    """Check finds nothing, dry runs change nothing, and an engine with the page's policy really empties the cache."""
-    async with fleet(kafka, tmp_path, Rules()) as one:
-        shutil.rmtree(tmp_path / "playbooks")
-        written(tmp_path)
-        said = {command: await asyncio.to_thread(followed, tmp_path, command) for command in commands()}
-        assert "clear_cache: ok\n" == said["tidegate playbooks check clear_cache"]
-        assert "nothing speaks against a run" in said["tidegate playbooks dry-run clear_cache --host web-1"]
-        cache = tmp_path / "shop/cache"
-        assert ["page-1", "page-2"] == sorted(file.name for file in cache.iterdir())
-        assert not (tmp_path / "shop/markers").exists()
-        engine = msgspec.structs.replace(one.settings.engine, accepted=str(tmp_path / "accepted.yml"))
-        one.settings = msgspec.structs.replace(one.settings, engine=engine)
-        async with one.engine():
-            await one.fail("web-1")
-            records = await one.wait_for("run.finished", seconds=60)
-        (end,) = (record for record in records if isinstance(record, RunFinished))
-        assert (RunStatus.SUCCESSFUL, {"clear_cache": {"web-1": {"files": 2}}}) == (end.status, end.result), end.reason
-        assert [] == list(cache.iterdir())
+@pytest.mark.timeout(600)
+def test_a_new_remediation_is_written_checked_and_tried(folder: Path, environment: dict[str, str]) -> None:
+    """Check finds nothing, dry runs change nothing, accepting writes the file that the settings name."""
+    said = {command: followed(folder, environment, command) for command in commands()}
+    assert "clear_cache: ok\n" == said["tidegate playbooks check clear_cache"]
+    assert "nothing speaks against a run" in said["tidegate playbooks dry-run clear_cache --host web-1"]
+    assert ["page-1", "page-2"] == sorted(file.name for file in (folder / "shop/cache").iterdir())
+    assert not (folder / "shop/markers").exists()
+    assert "clear_cache: " in (folder / "accepted.yml").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("accepted")
+def test_the_new_remediation_runs_in_the_loop(folder: Path, environment: dict[str, str], everything: Path) -> None:
+    """Published metrics become anomalous, the cache is really emptied, and new metrics close the incident."""
+    deadline = time.monotonic() + HEALED_SECONDS
+    while "incident.closed" not in (log := everything.read_text()):
+        assert time.monotonic() < deadline, log
+        time.sleep(1)
+
+    assert [] == list((folder / "shop/cache").iterdir())
+    lines = followed(folder, environment, "tidegate audit tail --json -n 100").splitlines()
+    ends = [record for record in map(json.loads, lines) if record["type"] == "run.finished"]
+    assert [True] == ["{'files': 2}" in str(end) for end in ends], ends
+    assert "clear_cache" in followed(folder, environment, "tidegate runs tail web-1")
+    assert "it is over" in followed(folder, environment, "tidegate explain web-1").lower()
