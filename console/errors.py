@@ -4,7 +4,9 @@ ConsoleError
 ├── IncidentNotFoundError    no incident, or more than one, is meant by what was typed
 ├── RunNotFoundError         no run, or more than one, is meant by what was typed
 ├── PlaybookNotFoundError    the folder has no playbook of the name that was typed
-└── DryRunRefusedError       a dry run is not begun: wrong words, or it could change something
+├── DryRunRefusedError       a dry run is not begun: wrong words, or it could change something
+├── HostNotFoundError        detect has not spoken of the host that was typed
+└── CommandError             a command to detect is wrong as typed, or nobody has answered it
 
 The demo has a tree of its own, in `console/demo/errors.py`.
 """
@@ -28,3 +30,11 @@ class PlaybookNotFoundError(ConsoleError):
 
 class DryRunRefusedError(ConsoleError):
     """A dry run is not begun: the text says what is wrong with what was typed or with the playbook."""
+
+
+class HostNotFoundError(ConsoleError):
+    """Detect has not spoken of this host: the text names what was typed."""
+
+
+class CommandError(ConsoleError):
+    """A command to detect is wrong as it was typed, or has no answer yet: the text names the hosts, and what to do."""

@@ -7,6 +7,9 @@ import msgspec
 import typer
 from rich.console import Console, RenderableType
 
+from stream.roles import connected, with_address
+from stream.settings import Settings, load_settings
+
 NO = 1
 """Exit status: the answer is no."""
 
@@ -20,6 +23,12 @@ Servers = Annotated[
     str, typer.Option("--bootstrap-servers", help="Kafka to use, instead of the one that the settings name.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
+
+
+def settings_of(config: Path | None, bootstrap_servers: str) -> Settings:
+    """The settings, with the Kafka that was named, or that they name, or that runs embedded."""
+    settings = load_settings(config)
+    return with_address(settings, bootstrap_servers) if bootstrap_servers else connected(settings)
 
 
 def show(answer: object, drawn: RenderableType, *, as_json: bool) -> None:

@@ -103,6 +103,10 @@ class Gathering:
         self.values, self.awaited = {}, set()
         return row
 
+    def drop(self) -> None:
+        """Leave out the open row."""
+        self.values, self.awaited = {}, set()
+
     def state(self) -> GatheringState:
         """Everything, as plain values."""
         return GatheringState(

@@ -12,6 +12,7 @@ from detectors.judges.contract import Opinion
 from detectors.judges.panel import Bench, Panel, SavedPanel
 from detectors.rates import LogRates, RatesState
 from detectors.samples import LogSample, MetricSample, Sample, Source
+from detectors.saves import TakenState, Upkeep
 from detectors.series import Series, SeriesState
 from detectors.settings import DetectorSettings
 from detectors.signals import (
@@ -26,7 +27,7 @@ from detectors.signals import (
 )
 from detectors.templates.watch import LogTemplates, SavedWatch
 
-VERSION = 3
+VERSION = 4
 SOURCES_MAXIMUM = 1024  # topic partitions whose last place is remembered, a host
 SILENCE_SCORE_MAXIMUM = 10.0
 
@@ -56,6 +57,7 @@ class HostRow(msgspec.Struct, frozen=True, array_like=True):
     templates: SavedWatch
     series: list[SeriesState]
     panel: SavedPanel
+    upkeep: Upkeep
 
 
 class Refusals(msgspec.Struct):
@@ -89,6 +91,7 @@ class HostModel:
         self.templates = LogTemplates(settings.log_window_seconds, settings.series_lifetime_seconds)
         self.series: dict[str, Series] = {}
         self.panel = Panel(Bench(host, settings, self._interval_of, seed))
+        self.upkeep = Upkeep()
 
     def knows(self, offset: int, source: Source) -> bool:
         """Whether this record, or the producer's record it came from, has been applied already."""
@@ -99,7 +102,8 @@ class HostModel:
 
     def apply(self, offset: int, sample: Sample, refusals: Refusals, *, paused: bool) -> list[Signal]:
         """Take in one sample that is not known yet; the signals of the rows that it completes."""
-        self._remember(offset, sample.source)
+        self.remember(offset, sample.source)
+        self.samples += 1
         signals = [self._end_silence(offset, sample.time)] if self.silence_id else []
         rows = self._log_rows(offset, sample.time, refusals)
         if isinstance(sample, LogSample):
@@ -146,11 +150,14 @@ class HostModel:
         self.opinion = self.panel.score(row)
         self.alarm.add(Point(row.time, self.opinion.score, row.offset))
         turn = self.alarm.turn(self.settings)
-        signals = [] if turn is Turn.NONE else [self._turned(turn, offset, row.time)]
+        signals = [] if turn is Turn.NONE else [self.turned(turn, offset, row.time)]
         frozen = self.frozen_since is not None
-        if not self._learns(row.time, paused=paused):
-            # What raised an alarm may be learned when that is over; an incident, or a spike, never.
-            self.panel.skip(row, keep=bool(self.alarm.raised_id) and not paused)
+        maintained = row.time < self.upkeep.maintenance_until
+        if maintained:  # however long it takes
+            self.frozen_since = row.time
+        if maintained or not self._learns(row.time, paused=paused):
+            # What raised an alarm may be learned when that is over; an incident, maintenance, or a spike, never.
+            self.panel.skip(row, keep=bool(self.alarm.raised_id) and not paused and not maintained)
         else:
             self.panel.learn(row)
             if frozen:
@@ -178,7 +185,18 @@ class HostModel:
             samples=self.samples,
             series=len(self.series),
             partition=self.partition,
+            maintenance_until=self.upkeep.maintenance_until,
+            saves=tuple(self.upkeep.saves),
         )
+
+    def take_state(self) -> TakenState | None:
+        """The whole row, to be saved: one a day at most, and only while the host is normal and learns."""
+        if not self.upkeep.is_due(self.host, self.time):
+            return None
+        if self._state() is not HostState.NORMAL or self.frozen_since is not None:
+            return None
+        slot = self.upkeep.take(self.host, self.time)
+        return TakenState(self.host, self.time, slot, self.encode())
 
     def _state(self) -> HostState:
         if self.silence_id:
@@ -187,9 +205,9 @@ class HostModel:
             return HostState.ANOMALOUS
         return HostState.YOUNG if self.alarm.young(self.settings) else HostState.NORMAL
 
-    def _remember(self, offset: int, source: Source) -> None:
+    def remember(self, offset: int, source: Source) -> None:
+        """Note a record that is taken in: it is known from now on."""
         self.applied = offset
-        self.samples += 1
         place = (source.topic, source.partition)
         self.sources.pop(place, None)
         self.sources[place] = (source.offset, source.index)
@@ -241,7 +259,8 @@ class HostModel:
         series = self.series[name] = Series(name)
         return series
 
-    def _turned(self, turn: Turn, offset: int, time: float) -> Signal:
+    def turned(self, turn: Turn, offset: int, time: float) -> Signal:
+        """Turn the alarm, and the signal that tells it."""
         raised = turn is Turn.RAISED
         state = SignalState.RAISED if raised else SignalState.CLEARED
         name = signal_id(SignalKind.ANOMALY, state, self.host, self.partition, offset, self.alarm.rows)
@@ -317,6 +336,7 @@ class HostModel:
             self.templates.state(),
             [series.state() for series in self.series.values()],
             self.panel.state(),
+            self.upkeep,
         )
         return msgspec.msgpack.encode(row)
 
@@ -334,6 +354,7 @@ class HostModel:
         host.applied, host.samples, host.time = row.applied, row.samples, row.time
         host.opinion, host.frozen_since, host.silence_id = row.opinion, row.frozen_since, row.silence_id
         host.sources = {(topic, source): (offset, index) for topic, source, offset, index in row.sources}
+        host.upkeep = row.upkeep
         host.alarm, host.gathering = Alarm.restore(row.alarm), Gathering.restore(row.gathering)
         try:
             host.rates = LogRates.restore(row.rates, settings.log_window_seconds)

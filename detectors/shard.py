@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from detectors.commands import Answer, ModelRollback, Order
 from detectors.host import HostModel, Refusals
 from detectors.samples import Sample
+from detectors.saves import SavedState, TakenState
 from detectors.settings import DetectorSettings
 from detectors.signals import Evidence, HostStatus, Signal
 from detectors.table import check
+from detectors.upkeep import obey, unknown_host
 
 
 class Shard:
@@ -40,6 +43,7 @@ class Shard:
         self._rows: dict[str, int] = {}
         self._dirty: dict[int, int] = {}
         self._paused: set[str] = set()
+        self._taken: dict[str, TakenState] = {}
         self._next_offset = 0
         self._seen: list[
             tuple[int, float]
@@ -65,7 +69,44 @@ class Shard:
                 continue
             self._dirty.setdefault(row, offset)
             signals += host.apply(offset, sample, self.refusals, paused=sample.host in self._paused)
+            if (taken := host.take_state()) is not None:
+                self._taken[taken.host] = taken
         return signals
+
+    def obey(self, offset: int, order: Order, saved: bytes | None = None) -> tuple[list[Signal], list[Answer]]:
+        """Carry out an order at this samples-topic offset; alarms that are withdrawn, and the answer.
+
+        `saved` is the row of the state that `find_state` has found for it. An order that is known leads to nothing.
+        """
+        self._next_offset = max(self._next_offset, offset + 1)
+        row = self._rows.get(order.host)
+        if row is None:
+            return [], [unknown_host(order.command)]
+        host = self._hosts[row]
+        if host.knows(offset, order.source):
+            self.refusals.duplicates += 1
+            return [], []
+        self._dirty.setdefault(row, offset)
+        host.remember(offset, order.source)
+        obeyed = obey(host, order.command, offset, saved)
+        self._hosts[row] = obeyed.host
+        return list(obeyed.signals), [obeyed.answer]
+
+    def find_state(self, order: Order) -> SavedState | None:
+        """The saved state that an order would go back to."""
+        row, command = self._rows.get(order.host), order.command
+        if row is None or not isinstance(command, ModelRollback):
+            return None
+        return self._hosts[row].upkeep.find(command.to_time)
+
+    def take_states(self) -> list[TakenState]:
+        """The states that are to be saved, the latest of a host; `note_state` tells where, before the next sample."""
+        taken, self._taken = self._taken, {}
+        return list(taken.values())
+
+    def note_state(self, host: str, state: SavedState) -> None:
+        """The state that was taken of this host is saved there."""
+        self._hosts[self._rows[host]].upkeep.keep(state)
 
     def tick(self, now: float) -> list[Signal]:
         """Raise silence by the worker's clock (seconds, from any start); to be called every second, once caught up."""

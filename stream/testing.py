@@ -8,9 +8,11 @@ import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.errors import BrokerResponseError
 
+from detectors.commands import Answer, Order
 from detectors.errors import RowError
 from detectors.host import Refusals
 from detectors.samples import Sample
+from detectors.saves import SavedState, TakenState
 from detectors.signals import Evidence, HostStatus, Signal, SignalKind, SignalState
 from stream.detect.outbox import Message
 from stream.detect.pages import PageRecord
@@ -37,6 +39,8 @@ class CountingShard:
         self.partition = partition
         self.tallies: list[Tally] = []
         self.refusals = Refusals()
+        self.taken: list[TakenState] = []
+        self.states: dict[str, SavedState] = {}
         self._rows: dict[str, int] = {}
         self._dirty: dict[int, int] = {}
 
@@ -58,6 +62,25 @@ class CountingShard:
             tally.places[name] = place
             tally.fingerprint = (tally.fingerprint * 1_000_003 + place) % (1 << 61)
         return []
+
+    def obey(self, offset: int, order: Order, saved: bytes | None) -> tuple[list[Signal], list[Answer]]:  # noqa: ARG002 - a shard's signature
+        """Say how many samples of the host were counted, and what was saved."""
+        row = self._rows.get(order.host)
+        counted = 0 if row is None else self.tallies[row].samples
+        return [], [Answer(order.command, done=True, words=f"{counted} {saved!r}")]
+
+    def find_state(self, order: Order) -> SavedState | None:
+        """The state that was noted last of the host."""
+        return self.states.get(order.host)
+
+    def take_states(self) -> list[TakenState]:
+        """None, unless a test asks for some."""
+        taken, self.taken = self.taken, []
+        return taken
+
+    def note_state(self, host: str, state: SavedState) -> None:
+        """Remember the place."""
+        self.states[host] = state
 
     def tick(self, now: float) -> list[Signal]:  # noqa: ARG002 - a shard's signature
         """Nothing is ever silent."""
@@ -156,6 +179,23 @@ class FakeOutbox:
             raise BrokerResponseError(f"{topic} takes nothing")
         if messages:
             self.published[topic].extend(messages)
+
+
+class FakeModels:
+    """The models topic in memory: partition, host and place → row."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[int, str, SavedState], bytes] = {}
+
+    async def write(self, partition: int, taken: TakenState) -> SavedState:
+        """Keep a state."""
+        state = SavedState(taken.time, len(self.rows), len(taken.row))
+        self.rows[partition, taken.host, state] = taken.row
+        return state
+
+    async def read(self, partition: int, host: str, state: SavedState) -> bytes | None:
+        """A state, None if it is gone."""
+        return self.rows.get((partition, host, state))
 
 
 class FakeState:

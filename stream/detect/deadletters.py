@@ -22,6 +22,8 @@ class LetterReason(enum.Enum):
 
     BAD_SAMPLE = "bad_sample"
     """A record of the samples topic is none: somebody else wrote there."""
+    BAD_COMMAND = "bad_command"
+    """A record of the commands topic is none: a field is missing or wrong, or its type is not known."""
     PROCESSING_FAILED = "processing_failed"
     """A fault of Tidegate: reading or scoring the record raised, again and again."""
 

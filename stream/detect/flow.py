@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiokafka import ConsumerRecord
 
+from detectors.commands import Answer, Order
 from detectors.samples import Sample
 from detectors.signals import Signal
 from stream.detect.deadletters import DeadLetters, Letter, LetterReason
 from stream.detect.ingest import SLICE_RECORDS
+from stream.detect.orders import Orders
 from stream.detect.outbox import Publisher
 from stream.detect.poison import guarded
 from stream.detect.shards import OwnedPartition, Shards
@@ -28,12 +30,13 @@ from stream.metrics import DetectMetrics
 class DetectWork:
     """What the steps know of the batch at hand: they fill it in, one after the other."""
 
-    __slots__ = ("batch", "letters", "partition", "samples", "signals")
+    __slots__ = ("answers", "batch", "letters", "partition", "samples", "signals")
 
     def __init__(self, batch: KafkaBatch, partition: OwnedPartition) -> None:
         self.batch = batch
         self.partition = partition
-        self.samples: list[tuple[ConsumerRecord[bytes, bytes], Sample]] = []
+        self.samples: list[tuple[ConsumerRecord[bytes, bytes], Sample | Order]] = []
+        self.answers: list[Answer] = []
         self.letters: list[Letter] = []
         self.signals: list[Signal] = []
 
@@ -42,19 +45,27 @@ class Detect:
     """The detect agent's work on one batch, in `steps`."""
 
     def __init__(
-        self, shards: Shards, signals_topic: str, outbox: Publisher, dead_letters: DeadLetters, metrics: DetectMetrics
+        self,
+        shards: Shards,
+        signals_topic: str,
+        orders: Orders,
+        outbox: Publisher,
+        dead_letters: DeadLetters,
+        metrics: DetectMetrics,
     ) -> None:
         self._shards = shards
         self._signals_topic = signals_topic
+        self._orders = orders
         self._outbox = outbox
         self._dead_letters = dead_letters
         self._metrics = metrics
-        self._decoder: msgspec.json.Decoder[Sample] = msgspec.json.Decoder(Sample)
+        self._decoder: msgspec.json.Decoder[Sample | Order] = msgspec.json.Decoder(Sample | Order)
         self.steps: tuple[Callable[[DetectWork], Awaitable[None]], ...] = (
-            self.read_samples,  # bytes → samples; what is none → letters
-            self.apply_samples,  # samples → models → signals
+            self.read_samples,  # bytes → samples and orders; what is none → letters
+            self.apply_samples,  # samples, orders → models → signals, answers, states that are saved
             self.bury_refused,  # letters → dead-letter topic, acknowledged
             self.publish_signals,  # signals → signals topic, acknowledged
+            self.publish_answers,  # answers to orders → commands topic, acknowledged
             self.note_changes,  # changed rows → pages to save; the batch is done when they are durable
         )
 
@@ -85,9 +96,13 @@ class Detect:
         for place, (record, sample) in enumerate(work.samples):
             if place % SLICE_RECORDS == SLICE_RECORDS - 1:
                 await asyncio.sleep(0)
+            if isinstance(sample, Order):
+                await self._obey(work, record, sample)
+                continue
             self._apply(work, record, sample)
+            await self._orders.save_states(work.partition.number, work.partition.shard)
+            self._metrics.samples.inc()
             self._metrics.lag.observe(max(0.0, now - sample.time))
-        self._metrics.samples.inc(len(work.samples))
         self._count_left_out(before, msgspec.structs.asdict(work.partition.shard.refusals))
 
     def _count_left_out(self, before: dict[str, int], now: dict[str, int]) -> None:
@@ -101,6 +116,12 @@ class Detect:
         else:
             work.signals.extend(outcome)
 
+    async def _obey(self, work: DetectWork, record: ConsumerRecord[bytes, bytes], order: Order) -> None:
+        partition = work.partition
+        signals, answers = await self._orders.obey(partition.number, partition.shard, record.offset, order)
+        work.signals.extend(signals)
+        work.answers.extend(answers)
+
     async def bury_refused(self, work: DetectWork) -> None:
         """Write the letters."""
         await self._dead_letters.bury(work.letters)
@@ -112,6 +133,10 @@ class Detect:
         await self._outbox.publish(self._signals_topic, notice_messages(work.signals))
         for signal in work.signals:
             self._metrics.signals.labels(signal.kind.value, signal.state.value).inc()
+
+    async def publish_answers(self, work: DetectWork) -> None:
+        """Write the answers."""
+        await self._orders.publish(work.answers)
 
     async def note_changes(self, work: DetectWork) -> None:
         """Hand the batch over to the saving of state."""

@@ -70,6 +70,11 @@ class Outbox:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
 
+    async def append(self, topic: str, partition: int, message: Message) -> int:
+        """Append one message to this partition; its offset, -1 if the broker could not tell. As `publish`."""
+        _end, offset = await self._publish_chunk(topic, partition, [message], 0)
+        return offset
+
     async def _partition_count(self, topic: str) -> int:
         known = self._partitions.get(topic)
         if known is None:
@@ -88,22 +93,22 @@ class Outbox:
     async def _publish_lane(self, topic: str, partition: int, lane: Sequence[Message]) -> None:
         start = 0
         while start < len(lane):
-            start = await self._publish_chunk(topic, partition, lane, start)
+            start, _offset = await self._publish_chunk(topic, partition, lane, start)
 
-    async def _publish_chunk(self, topic: str, partition: int, lane: Sequence[Message], start: int) -> int:
-        """Append as many messages from `start` on as fit one batch; the index of the next."""
+    async def _publish_chunk(self, topic: str, partition: int, lane: Sequence[Message], start: int) -> tuple[int, int]:
+        """Append as many messages from `start` on as fit one batch; the index of the next, the offset of the first."""
         pause = RETRY_FIRST_SECONDS
         while True:
             builder, end = self._fill(lane, start)
             try:
                 acknowledged = await self._producer.send_batch(builder, topic, partition=partition)
-                await acknowledged
+                written = await acknowledged
             except KafkaError as error:
                 if not (error.retriable or isinstance(error, KafkaTimeoutError)):
                     raise
                 log.warning("publish_retried", topic=topic, partition=partition, error=repr(error), after_seconds=pause)
             else:
-                return end
+                return end, int(written.offset)
             await asyncio.sleep(pause)
             pause = min(2 * pause, RETRY_MAXIMUM_SECONDS)
 

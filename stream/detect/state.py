@@ -10,6 +10,7 @@ from detectors.errors import RowError
 from detectors.host import Refusals
 from detectors.samples import Sample
 from detectors.signals import HostStatus, Signal
+from stream.detect.orders import ObeyingShard
 from stream.detect.outbox import Message, Publisher
 from stream.detect.pages import PAGE_BYTES_MAXIMUM, PageBook, PageRecord, Writer, decode_page, generation_of
 from stream.errors import StateError
@@ -22,7 +23,7 @@ READ_SECONDS = 1.0
 FETCH_BYTES_MAXIMUM = 4 * 1024 * 1024
 
 
-class ShardLike(Protocol):
+class ShardLike(ObeyingShard, Protocol):
     """What the stream needs of the models of one partition; detectors.shard.Shard is the one in use.
 
     Attributes:

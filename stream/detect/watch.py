@@ -46,7 +46,7 @@ class Watch:
         self._metrics = metrics
         self._last_turn = time.monotonic()
         self._ends: dict[int, int] = {}
-        self._told: dict[int, dict[str, HostState]] = {}
+        self._told: dict[int, dict[str, HostStatus]] = {}
         self._told_all_at: dict[int, float] = {}
 
     async def turn(self, ask: AskFetchState) -> None:
@@ -87,9 +87,9 @@ class Watch:
         """Publish what changed since the last turn, and everything every `roster_seconds`."""
         told = self._told.setdefault(number, {})
         is_full = now - self._told_all_at.get(number, -self._roster_seconds) >= self._roster_seconds
-        news = [status for status in roster if is_full or told.get(status.host) is not status.state]
+        news = [status for status in roster if is_full or _is_news(status, told.get(status.host))]
         await self._outbox.publish(self._signals_topic, notice_messages(news))
-        told.update((status.host, status.state) for status in news)
+        told.update((status.host, status) for status in news)
         if is_full:
             self._told_all_at[number] = now
 
@@ -99,7 +99,7 @@ class Watch:
             self._metrics.signals.labels(signal.kind.value, signal.state.value).inc()
 
     def _count_hosts(self) -> None:
-        counts = Counter(state for told in self._told.values() for state in told.values())
+        counts = Counter(status.state for told in self._told.values() for status in told.values())
         for state in HostState:
             self._metrics.hosts.labels(state.value).set(counts[state])
 
@@ -108,3 +108,12 @@ class Watch:
             del self._ends[number]
             self._told.pop(number, None)
             self._told_all_at.pop(number, None)
+
+
+def _is_news(status: HostStatus, told: HostStatus | None) -> bool:
+    """Whether something has changed that must be known at once."""
+    return told is None or (told.state, told.maintenance_until, told.saves) != (
+        status.state,
+        status.maintenance_until,
+        status.saves,
+    )

@@ -17,10 +17,13 @@ from yarl import URL
 from detectors.compiled import warm
 from detectors.settings import DetectorSettings
 from detectors.shard import Shard
+from stream.detect.commands import Relay
 from stream.detect.deadletters import DeadLetters
 from stream.detect.flow import Detect
 from stream.detect.ingest import Feed, Ingest
+from stream.detect.orders import Orders
 from stream.detect.outbox import Outbox
+from stream.detect.saves import ModelsTopic
 from stream.detect.shards import Shards
 from stream.detect.state import ShardFactory, StateTopic
 from stream.detect.transport import (
@@ -151,13 +154,17 @@ class DetectWorker:
         self, settings: Settings, metrics: DetectMetrics, make_shard: ShardFactory, outbox: Outbox, state_outbox: Outbox
     ) -> None:
         topics, detect = settings.topics, settings.detect
+        models = ModelsTopic(settings.kafka, topics.models, state_outbox)
         state = StateTopic(settings.kafka, topics.state, state_outbox)
         dead_letters = DeadLetters(outbox, topics.deadletter)
         feeds = feeds_of(settings)
         self.shards = Shards(topics.samples, state, make_shard, detect.state_bytes_per_second, metrics)
         self.watch = Watch(self.shards, outbox, (topics.samples, topics.signals), detect.roster_seconds, metrics)
         self.ingest = Ingest(feeds, topics.samples, limits_of(detect), outbox, dead_letters, metrics)
-        self.detect = Detect(self.shards, topics.signals, outbox, dead_letters, metrics)
+        orders = Orders(models, topics.commands, outbox)
+        self.detect = Detect(self.shards, topics.signals, orders, outbox, dead_letters, metrics)
+        relay_topics = topics.commands, topics.samples
+        self.relay = Relay(relay_topics, detect.past_maximum_seconds, outbox, dead_letters, metrics)
         self._settings = settings
         self._feeds = feeds
 
@@ -171,9 +178,10 @@ class DetectWorker:
         self.shards.pause(hosts)
 
     def new_app(self) -> DetectApp:
-        """The Faust app with both agents."""
+        """The Faust app with its agents."""
         app = new_app(self._settings, self.shards)
         add_agent(app, "ingest", [feed.topic for feed in self._feeds], self.ingest.handle)
+        add_agent(app, "relay", [self._settings.topics.commands], self.relay.handle)
         add_agent(app, "detect", [self._settings.topics.samples], self.detect.handle)
         return app
 

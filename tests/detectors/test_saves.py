@@ -1,5 +1,7 @@
 """When the state of a host is saved, which saved states are kept, and which of them is found."""
 
+import itertools
+
 import pytest
 
 from detectors.saves import DAY_SECONDS, SAVES_KEPT, SLOTS, SavedState, Upkeep, next_due
@@ -28,7 +30,7 @@ def test_at_most_one_state_a_day_is_taken() -> None:
             taken.append(time)
             upkeep.take("web-1", time)
     assert len(taken) == 3
-    assert all(later - earlier >= DAY_SECONDS - 60.0 for earlier, later in zip(taken, taken[1:], strict=False))
+    assert all(later - earlier >= DAY_SECONDS - 60.0 for earlier, later in itertools.pairwise(taken))
 
 
 def test_days_of_hosts_begin_at_different_times() -> None:

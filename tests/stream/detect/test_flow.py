@@ -13,12 +13,13 @@ from detectors.signals import HostState, HostStatus, Notice
 from stream.detect.deadletters import DeadLetters
 from stream.detect.flow import Detect
 from stream.detect.offsets import Batch, Partition
+from stream.detect.orders import Orders
 from stream.detect.pages import decode_page
 from stream.detect.shards import Shards
 from stream.detect.transport import FetchState, KafkaBatch
 from stream.detect.watch import Watch
 from stream.metrics import DetectMetrics
-from stream.testing import FakeOutbox, FakeState, ScriptedShard, kafka_record
+from stream.testing import FakeModels, FakeOutbox, FakeState, ScriptedShard, kafka_record
 
 SAMPLES = "samples"
 FOREVER = float("inf")
@@ -34,7 +35,10 @@ class Bench:
         self.metrics = DetectMetrics(self.registry)
         self.shard = ScriptedShard(0)
         self.shards = Shards(SAMPLES, self.state, lambda _partition: self.shard, 1e6, self.metrics)
-        self.detect = Detect(self.shards, "signals", self.outbox, DeadLetters(self.outbox, "dead"), self.metrics)
+        self.models = FakeModels()
+        orders = Orders(self.models, "commands", self.outbox)
+        dead_letters = DeadLetters(self.outbox, "dead")
+        self.detect = Detect(self.shards, "signals", orders, self.outbox, dead_letters, self.metrics)
         self.watch = Watch(self.shards, self.outbox, (SAMPLES, "signals"), 60.0, self.metrics)
         self.fetch_state: FetchState | None = None
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
@@ -12,6 +13,7 @@ from aiokafka.errors import (
     NotLeaderForPartitionError,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from stream.detect.outbox import Message, Outbox, partition_of
 from stream.kafka import open_producer
@@ -23,7 +25,7 @@ BATCH_BYTES = 400
 
 
 class FlakyProducer:
-    """A producer of three partitions that fails as scripted, one error (or None) a batch.
+    """A producer of three partitions that fails as scripted, one error (or None) a batch; else offsets are counted.
 
     Attributes:
         sent: (partition, records) of each batch tried.
@@ -41,16 +43,24 @@ class FlakyProducer:
         """A small batch."""
         return BatchBuilder(BATCH_BYTES, 0)
 
-    async def send_batch(self, batch: BatchBuilder, _topic: str, *, partition: int) -> asyncio.Future[None]:
+    async def send_batch(self, batch: BatchBuilder, _topic: str, *, partition: int) -> asyncio.Future[RecordMetadata]:
         """Acknowledge or fail."""
         self.sent.append((partition, batch.record_count()))
-        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         error = self._script.pop(0) if self._script else None
         if error is None:
-            outcome.set_result(None)
+            place = TopicPartition("topic", partition)
+            outcome.set_result(RecordMetadata("topic", partition, place, len(self.sent) - 1, 0, 0, 0))
         else:
             outcome.set_exception(error)
         return outcome
+
+
+async def test_an_append_tells_the_offset() -> None:
+    """That of the attempt that was acknowledged."""
+    outbox = Outbox(FlakyProducer([KafkaConnectionError(), None]))
+    offsets = [await outbox.append("topic", 2, message) for message in letters(2)]
+    assert offsets == [1, 2]
 
 
 def letters(count: int, size: int = 100) -> list[Message]:
