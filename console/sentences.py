@@ -42,6 +42,7 @@ REASONS = {
     "not_in_roster": "detect has not reported this host",
     "roster_too_old": "detect has not spoken of this host lately",
     "model_young": "the host's model has not seen enough samples",
+    "in_maintenance": "somebody works on the host: see `tidegate maintenance`",
     "needs_human": "automation has given up on this host until its incident is closed",
     "host_name_refused": "the name is a pattern or no host name",
     "host_unknown": "the inventory has no host of exactly this name",

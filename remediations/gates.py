@@ -111,6 +111,16 @@ def detector_maturity(context: GateContext) -> GateResult:
     return _pass("detector_maturity", value=str(status.samples), limit=str(minimum))
 
 
+def maintenance(context: GateContext) -> GateResult:
+    """Keep off a host on which somebody works, until that is over."""
+    if context.status is None:
+        return _deny("maintenance", "not_in_roster")
+    until = context.status.maintenance_until
+    if context.now < until:
+        return _deny("maintenance", "in_maintenance", value=_text(until - context.now), next_time=until)
+    return _pass("maintenance")
+
+
 def human_needed(facts: LogFacts) -> GateResult:
     """Keep off a host on which automation has given up."""
     if facts.needs_human:
@@ -256,6 +266,7 @@ GATES: tuple[Gate, ...] = (
     event_freshness,
     roster_freshness,
     detector_maturity,
+    maintenance,
     human_needed,
     valid_target,
     protected_hosts,

@@ -90,6 +90,12 @@ CASES = {
         ("enough samples, but young", {"status": status(samples=9999, state=HostState.YOUNG)}, "model_young"),
         ("minimum 0", {"status": status(samples=0), "policy": Limits(samples_minimum=0)}, ""),
     ],
+    "maintenance": [
+        ("nobody works on it", {}, ""),
+        ("over at this moment", {"status": status(maintenance_until=NOW)}, ""),
+        ("a moment longer", {"status": status(maintenance_until=NOW + 0.001)}, "in_maintenance"),
+        ("no entry", {"status": None}, "not_in_roster"),
+    ],
     "human_needed": [
         ("nobody waits", {}, ""),
         ("an incident waits", {"needs_human": "i1"}, "needs_human"),
@@ -220,9 +226,9 @@ def test_the_claim_is_judged_by_the_same_gates_in_the_same_order() -> None:
 def test_the_first_denial_ends_the_asking() -> None:
     """The results are those of the gates up to the one that denied."""
     results = ask(GATES, context(needs_human="i1", raised=0))
-    names = ["rule_mode", "event_freshness", "roster_freshness", "detector_maturity", "human_needed"]
+    names = ["rule_mode", "event_freshness", "roster_freshness", "detector_maturity", "maintenance", "human_needed"]
     assert names == [result.gate for result in results]
-    assert [True, True, True, True, False] == [result.passed for result in results]
+    assert [True, True, True, True, True, False] == [result.passed for result in results]
     assert len(GATES) == len(ask(GATES, context()))
 
 
