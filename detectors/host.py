@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from detectors.alarm import Alarm, AlarmState, Point, Turn
+from detectors.drift.host import HostDrift, SavedDrift
 from detectors.errors import RowError
 from detectors.gathering import Gathering, GatheringState, Row
 from detectors.identity import signal_id
@@ -27,7 +28,7 @@ from detectors.signals import (
 )
 from detectors.templates.watch import LogTemplates, SavedWatch
 
-VERSION = 4
+VERSION = 5
 SOURCES_MAXIMUM = 1024  # topic partitions whose last place is remembered, a host
 SILENCE_SCORE_MAXIMUM = 10.0
 
@@ -57,6 +58,7 @@ class HostRow(msgspec.Struct, frozen=True, array_like=True):
     templates: SavedWatch
     series: list[SeriesState]
     panel: SavedPanel
+    drift: SavedDrift
     upkeep: Upkeep
 
 
@@ -91,6 +93,7 @@ class HostModel:
         self.templates = LogTemplates(settings.log_window_seconds, settings.series_lifetime_seconds)
         self.series: dict[str, Series] = {}
         self.panel = Panel(Bench(host, settings, self._interval_of, seed))
+        self.drift = HostDrift(host, partition, settings.drift, settings.warmup_rows, self._grows, seed)
         self.upkeep = Upkeep()
 
     def knows(self, offset: int, source: Source) -> bool:
@@ -139,7 +142,7 @@ class HostModel:
             counting = series.meter.counting
             judged = series.read(sample.time, value, learn=self.frozen_since is None)
             if counting != series.meter.counting:
-                self.panel.forget(series.name)
+                self._forget(series.name)
             gathering.take(series.name, sample.time, judged)
         if gathering.is_complete():
             rows.append(gathering.close())
@@ -162,7 +165,22 @@ class HostModel:
             self.panel.learn(row)
             if frozen:
                 self.panel.recall()
+            signals += self._watch_levels(row, offset)
         return signals
+
+    def _watch_levels(self, row: Row, offset: int) -> list[Signal]:
+        """What drift says of a row that was learned; the models of a series that has moved start anew."""
+        if row.of_logs:
+            return []
+        signals = self.drift.learn(row.time, offset, self.opinion.score, row.values)
+        for signal in signals:
+            for moved in signal.evidence.series:
+                self.panel.forget(moved.series)
+        return signals
+
+    def _forget(self, name: str) -> None:
+        self.panel.forget(name)
+        self.drift.forget(name)
 
     def silence(self, quiet_seconds: float) -> Signal | None:
         """Raise silence if the host has been quiet for too long; `quiet_seconds` is by the worker's clock."""
@@ -185,6 +203,7 @@ class HostModel:
             samples=self.samples,
             series=len(self.series),
             partition=self.partition,
+            moved=tuple(self.drift.moved),
             maintenance_until=self.upkeep.maintenance_until,
             saves=tuple(self.upkeep.saves),
         )
@@ -255,7 +274,7 @@ class HostModel:
             if time - oldest.last_seen < self.settings.series_lifetime_seconds:
                 return None
             del self.series[oldest.name]
-            self.panel.forget(oldest.name)
+            self._forget(oldest.name)
         series = self.series[name] = Series(name)
         return series
 
@@ -295,9 +314,11 @@ class HostModel:
         )
 
     def _read_right(self, evidence: SeriesEvidence) -> SeriesEvidence:
-        series = self.series.get(evidence.series)
-        per_second = series is not None and bool(series.meter.counting)
-        return msgspec.structs.replace(evidence, per_second=per_second)
+        return msgspec.structs.replace(evidence, per_second=self._grows(evidence.series))
+
+    def _grows(self, name: str) -> bool:
+        series = self.series.get(name)
+        return series is not None and bool(series.meter.counting)
 
     def _end_silence(self, offset: int, time: float) -> Signal:
         name = signal_id(SignalKind.SILENCE, SignalState.CLEARED, self.host, offset)
@@ -336,6 +357,7 @@ class HostModel:
             self.templates.state(),
             [series.state() for series in self.series.values()],
             self.panel.state(),
+            self.drift.state(),
             self.upkeep,
         )
         return msgspec.msgpack.encode(row)
@@ -363,6 +385,7 @@ class HostModel:
             )
             host.series = {one.name: Series.restore(one) for one in row.series}
             host.panel.load(row.panel)
+            host.drift.load(row.drift)
         except (ValueError, RowError) as error:
             raise RowError(f"saved row of host {row.host!r} can not be restored: {error}") from error
         return host

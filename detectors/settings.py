@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from detectors.drift.settings import DriftSettings
+
 type ProfileName = Literal["full", "lean"]
 type Patterns = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
@@ -72,6 +74,8 @@ class DetectorSettings(msgspec.Struct, frozen=True):
     """How series are watched; without an entry that fits: logs lean, all else full."""
     full_scales: dict[str, float] = {}
     """Series name (with `*`) to the most it can be; percentages are known by their names."""
+    drift: DriftSettings = DriftSettings()
+    """Which levels may move, and who tells."""
 
     @property
     def clear_threshold(self) -> float:

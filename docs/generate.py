@@ -50,7 +50,7 @@ def type_words(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             return number_words(kind)
         case msgspec.inspect.LiteralType(values=values):
-            return " or ".join(f"`{value}`" for value in values)
+            return " or ".join(f"`{value}`" if value else "empty" for value in values)
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.VarTupleType(item_type=item):

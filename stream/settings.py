@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from detectors.drift.settings import DriftSettings
 from detectors.errors import SettingsError as DetectorSettingsError
 from detectors.settings import Watch
 from remediations.documents import decode, read_yaml
@@ -83,6 +84,7 @@ class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pause_maximum_seconds: PositiveSeconds = 3600.0
     """Learning pauses while a host is anomalous or in an incident, but no longer than this: then it is the new normal.
     """
+    drift: DriftSettings = DriftSettings()
     state_bytes_per_second: Positive = 8_000_000
     """Budget for writing model state, per worker."""
     hosts_maximum: Positive = 10_000

@@ -126,6 +126,7 @@ def default_shards(detect: DetectSettings) -> ShardFactory:
         series_full_maximum=detect.series_full_maximum,
         watch=detect.watch,
         full_scales=detect.full_scales,
+        drift=detect.drift,
     )
     return lambda partition: Shard(partition, chosen, seed=0)
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.errors import RowError, SettingsError
+from detectors.host import HostRow
 from detectors.samples import MetricSample, Sample, Source
 from detectors.settings import DetectorSettings, Watch
 from detectors.shard import Shard
@@ -170,7 +171,7 @@ def test_damaged_rows_are_refused(name: str) -> None:
 def test_numbers_of_the_wrong_length_are_refused() -> None:
     """A row whose detectors do not know their own numbers any more."""
     row = msgspec.msgpack.decode(CLEAN_STATES[0])
-    row[-2][0][-1].append(1.0)
+    row[HostRow.__struct_fields__.index("series")][0][-1].append(1.0)
     with pytest.raises(RowError, match=r"saved row of host 'web-0' can not be restored: too many values"):
         Shard(0, SETTINGS).load_row(msgspec.msgpack.encode(row))
 
