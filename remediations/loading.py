@@ -14,7 +14,7 @@ from remediations.documents import decode, read_yaml
 from remediations.errors import PolicyError
 from remediations.inputs import misfit
 from remediations.inventory import Inventory, read_inventory
-from remediations.playbooks import FromExpression, FromIncident, InputSource, Playbook, Sidecar
+from remediations.playbooks import FromExpression, FromIncident, FromInventory, InputSource, Playbook, Sidecar
 from remediations.policies import Match, Policy, Rule, RuleMode
 from remediations.runs import Target
 
@@ -172,12 +172,12 @@ def _complete_inputs(case: _Case, number: int, rule: Rule, playbook: Playbook) -
         raise PolicyError(case.file, f"rules[{number}].inputs", problem)
 
 
-def _working_expressions(case: _Case) -> None:
-    """Refuse a rule whose expressions give a wrong value on any of its hosts, or no value on all of them."""
+def _working_sources(case: _Case) -> None:
+    """Refuse a rule whose expressions or variables give a wrong value on any of its hosts, or none on all of them."""
     for number, rule in enumerate(case.policy.rules):
         playbook = case.playbooks[rule.playbook]
         for name, source in playbook.sidecar.inputs.items():
-            if name in rule.inputs or not isinstance(source, FromExpression):
+            if name in rule.inputs or not isinstance(source, FromExpression | FromInventory):
                 continue
             alone = msgspec.structs.replace(playbook, sidecar=_with_inputs(playbook, {name: source}))
             targets = _targets(case, rule, playbook)
@@ -201,7 +201,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _approved,
     _answerable,
     _fitting_inputs,
-    _working_expressions,
+    _working_sources,
 )
 
 SAMPLE: dict[str, str | float] = {"incident_id": "0" * 32, "kind": SignalKind.ANOMALY.value, "score": 3.0}

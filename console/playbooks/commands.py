@@ -16,6 +16,7 @@ from remediations.acceptance import accept as accept_digests
 from remediations.acceptance import read_accepted
 from remediations.catalogue import check_markers, read_playbooks
 from remediations.contract import judge
+from remediations.errors import PlaybookError
 from remediations.playbooks import Playbook
 from remediations.tasks import read_tree
 from stream.engine.context import EngineFolder
@@ -67,6 +68,8 @@ def accept(
         typer.echo("tidegate: nothing was accepted: a playbook that breaks the contract may not run", err=True)
         raise typer.Exit(NO)
     file = accepted_file(settings)
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise PlaybookError(file, "", "lies in the folder of playbooks: writing it would change what it accepts")
     accept_digests(file, {playbook.name: playbook.digest for playbook in chosen})
     for playbook in chosen:
         typer.echo(f"{playbook.name} {playbook.digest} accepted in {file}")

@@ -139,6 +139,14 @@ def test_what_breaks_the_contract_is_never_accepted(folder: Path) -> None:
     assert not (folder / "state").exists()
 
 
+def test_digests_are_not_kept_in_the_folder_that_they_are_of(sound: Path) -> None:
+    """Writing the file would change the tree, and no playbook could ever be accepted."""
+    (sound / "tidegate.yml").write_text("engine: {playbooks: playbooks, accepted: playbooks/ok.yml}\n")
+    with pytest.raises(PlaybookError, match=r"playbooks/ok.yml: lies in the folder of playbooks"):
+        said(sound, "accept", "sweep")
+    assert not (sound / "playbooks/ok.yml").exists()
+
+
 @pytest.mark.parametrize("words", [(), ("sweep", "--all")])
 def test_accepting_says_what(sound: Path, words: tuple[str, ...]) -> None:
     """Nothing is accepted by leaving something out."""

@@ -283,6 +283,31 @@ def test_expressions_are_tried_at_load(folder: Path, expression: str, problem: s
     assert wanted == refusal(folder, a_rule(inputs="{}"))
 
 
+@pytest.mark.parametrize(
+    ("inventory", "problem"),
+    [
+        pytest.param("web: {hosts: {web-1: {seconds: 5}, web-2: }}", "", id="one host has a value"),
+        pytest.param(
+            "web: {hosts: {web-1: {seconds: 5}, web-2: {seconds: soon}}}",
+            "restart_wait has the value 'soon', wanted int",
+            id="a wrong type on one host",
+        ),
+        pytest.param(
+            "web: {hosts: {web-1: {second: 5}, web-2: }}",
+            "restart_wait: host web-1 has no variable seconds in the inventory",
+            id="no host has the variable",
+        ),
+    ],
+)
+def test_variables_of_the_inventory_are_tried_at_load(folder: Path, inventory: str, problem: str) -> None:
+    """A slip in a name or a value is found when the rules are read, not when a run is denied at night."""
+    (folder / "inventory.yml").write_text(inventory)
+    source = "  restart_wait: {from: inventory, variable: seconds}\n"
+    (folder / "playbooks/restart.meta.yml").write_text(SIDECAR + source)
+    wanted = f"rules[0].playbook: is restart, whose sidecar gives no right value for {problem}" if problem else ""
+    assert wanted == refusal(folder, a_rule())
+
+
 def refusal(folder: Path, rules: str) -> str:
     """Why these rules are refused, without the file's name; empty if they are not."""
     try:
