@@ -35,6 +35,12 @@ REFUSED = [
     pytest.param("detect: {watch: [{hosts: []}]}", "detect.watch[0].hosts: is [], wanted", id="no host at all"),
     pytest.param("detect: {watch: [{host: [a]}]}", "detect.watch[0]: has the unknown key host", id="unknown key"),
     pytest.param("detect: {full_scales: {disk: -1}}", "detect.full_scales.disk: is -1, wanted", id="no scale"),
+    pytest.param(
+        "detect: {drift: {detector: ddm}}",
+        "detect.drift.detector: is 'ddm', wanted one of",
+        id="unknown drift detector",
+    ),
+    pytest.param("detect: {drift: {block_seconds: 0}}", "detect.drift.block_seconds: is 0, wanted", id="no block"),
     pytest.param("log_format: xml", "log_format: is 'xml', wanted one of console, json", id="not among the choices"),
     pytest.param("kafka: {partitions: 4, partitions: 8}", "key partitions is there twice", id="key twice"),
     pytest.param("kafka: [", "line 1, column 9", id="no YAML"),
@@ -66,6 +72,7 @@ OVERRIDES = [
     ),
     pytest.param("TIDEGATE_KAFKA__PARTITIONS", "16", lambda s: s.kafka.partitions, 16, id="integer"),
     pytest.param("TIDEGATE_DETECT__THRESHOLD", "4.5", lambda s: s.detect.threshold, 4.5, id="number"),
+    pytest.param("TIDEGATE_DETECT__DRIFT__DETECTOR", "", lambda s: s.detect.drift.detector, "", id="switched off"),
     pytest.param("TIDEGATE_LOG_FORMAT", "console", lambda s: s.log_format, "console", id="no block"),
 ]
 
@@ -132,6 +139,14 @@ def test_detection_is_chosen_by_hosts_and_series(tmp_path: Path) -> None:
     assert shard.settings.full_scale_of("disk.used{path=/}") == 250.0
     assert shard.settings.watch_of("edge-7", "queue.depth").profile == "lean"
     assert shard.settings.watch_of("web-1", "queue.depth").detectors == ("holt_winters",)
+
+
+def test_drift_is_chosen_by_test_and_series(tmp_path: Path) -> None:
+    """What an operator sets of drift reaches the models."""
+    text = "detect: {drift: {detector: kswin, series: ['cpu.*'], series_maximum: 4}}"
+    chosen = default_shards(load_settings(written(tmp_path, text), {}).detect)(0).settings.drift
+
+    assert ("kswin", ("cpu.*",), 4) == (chosen.detector, chosen.series, chosen.series_maximum)
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
