@@ -132,17 +132,38 @@ def test_a_host_that_is_not_in_the_inventory_is_refused(bench: Bench) -> None:
             bench.tried(host)
 
 
-def test_a_preflight_that_changes_something_is_never_run(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("preflight", "others", "found"),
+    [
+        pytest.param("file: {path: GONE, state: touch}", "ping: {}", "preflight.yml:1: file", id="in preflight"),
+        pytest.param("ping: {}", "file: {path: GONE, state: touch}, tags: [always]", "main.yml:2: file", id="always"),
+        pytest.param(
+            "debug: {msg: \"{{ lookup('pipe', 'touch GONE') }}\"}",
+            "ping: {}",
+            "preflight.yml:1: a lookup",
+            id="a lookup",
+        ),
+        pytest.param(
+            "ping: {}", "file: {path: GONE, state: touch}, check_mode: false", "main.yml:2: file", id="in check mode"
+        ),
+    ],
+)
+def test_a_preflight_that_changes_something_is_never_run(
+    bench: Bench, tmp_path: Path, preflight: str, others: str, found: str
+) -> None:
     """Whoever breaks the contract there gets no dry run: it would not be dry."""
     folder = tmp_path / "playbooks"
     tasks = folder / "roles/wipe/tasks"
     tasks.mkdir(parents=True)
     (folder / "wipe.yml").write_text("- {hosts: all, gather_facts: false, tasks: [{import_role: {name: wipe}}]}")
     (folder / "wipe.meta.yml").write_text("{description: Wipe., action: wipe, timeout_seconds: 60}")
-    (tasks / "main.yml").write_text("- {import_tasks: preflight.yml, tags: [preflight]}")
-    (tasks / "preflight.yml").write_text(f"- {{ansible.builtin.file: {{path: {tmp_path}/gone, state: touch}}}}")
+    gone = str(tmp_path / "gone")
+    (tasks / "main.yml").write_text(
+        f"- {{import_tasks: preflight.yml, tags: [preflight]}}\n- {{{others}}}\n".replace("GONE", gone)
+    )
+    (tasks / "preflight.yml").write_text(f"- {{{preflight}}}".replace("GONE", gone))
     bench.settings = msgspec.structs.replace(bench.settings, playbooks=str(folder))
-    with pytest.raises(DryRunRefusedError, match=r"could change something, roles/wipe/tasks/preflight.yml:1: file"):
+    with pytest.raises(DryRunRefusedError, match=f"could change something, roles/wipe/tasks/{found}"):
         bench.tried(playbook=read_playbooks(folder)["wipe"])
     assert not (tmp_path / "gone").exists()
 

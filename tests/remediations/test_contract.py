@@ -97,6 +97,7 @@ IN_PLAY: list[tuple[str, str, str, int]] = [
     ("bounded_failure", "any_errors_fatal: true", "any_errors_fatal: false", 1),
     ("bounded_failure", "max_fail_percentage: 0", "max_fail_percentage: 50", 1),
     ("marker_first", "gather_facts: false", "gather_facts: true", 1),
+    ("marker_first", "  gather_facts: false\n", "", 1),
     ("marker_first", "gather_facts: false", "gather_facts: false\n  roles: [sweep]", 1),
     ("marker_first", "    - name: Take the marker\n      ansible.builtin.import_role: {name: marker}\n", "", 8),
     ("marker_first", "{name: marker}", "{name: marker}\n      when: false", 8),
