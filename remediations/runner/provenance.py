@@ -13,7 +13,8 @@ from pathlib import Path
 type Event = dict[str, object]
 
 EVENT_ID = re.compile(r"[0-9a-f-]{36}")
-TEXT = frozenset({"verbose", "EOF"})
+END: Event = {"event": "EOF"}
+TEXT = "verbose"
 OF_TEXT = ("counter", "stdout", "start_line", "end_line")
 
 
@@ -22,18 +23,20 @@ def of_ansible_alone(handle: Callable[[Event], None], events: Path) -> Callable[
 
     def take(event: Event) -> None:
         """Handle one event."""
-        handle(event if event.get("event") in TEXT or is_written(event, events) else text_of(event))
+        handle(event if event == END or is_genuine(event, events) else text_of(event))
 
     return take
 
 
-def is_written(event: Event, events: Path) -> bool:
-    """Whether Ansible has written this event into the folder."""
+def is_genuine(event: Event, events: Path) -> bool:
+    """Whether it is text as ansible-runner tells it, or Ansible has written this event into the folder."""
     name = event.get("uuid")
-    return isinstance(name, str) and bool(EVENT_ID.fullmatch(name)) and (events / f"{name}-partial.json").is_file()
+    if not isinstance(name, str) or not EVENT_ID.fullmatch(name):
+        return False
+    return event.get("event") == TEXT or (events / f"{name}-partial.json").is_file()
 
 
 def text_of(event: Event) -> Event:
     """The event as output that belongs to none."""
     kept = {key: event[key] for key in OF_TEXT if key in event}
-    return {"event": "verbose", "uuid": str(uuid.uuid4())} | kept
+    return {"event": TEXT, "uuid": str(uuid.uuid4())} | kept

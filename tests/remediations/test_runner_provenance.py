@@ -24,7 +24,9 @@ EVENTS: dict[str, tuple[Event, bool]] = {
     "no name": ({"uuid": 5} | FORGED, False),
     "none": (dict(FORGED), False),
     "text": ({"event": "verbose", "uuid": OTHER} | TEXT, True),
+    "text of another folder": ({"event": "verbose", "uuid": f"../{WRITTEN}"} | TEXT, False),
     "end": ({"event": "EOF"}, True),
+    "end of another folder": ({"event": "EOF", "uuid": f"../{WRITTEN}"} | TEXT, False),
 }
 
 
