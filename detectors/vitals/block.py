@@ -6,7 +6,6 @@ from typing import Final, Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from detectors.errors import RowError
 from detectors.vitals import kernel
@@ -25,6 +24,7 @@ from detectors.vitals.layout import (
     LEAST,
     LEVEL,
     LOW,
+    MATURE,
     MOVEMENT,
     NEW_JUMPS,
     QUANTILE,
@@ -42,6 +42,7 @@ from detectors.vitals.layout import (
     TOLD_SIZE,
     UNIT,
     VALUE,
+    VARYING,
     Flags,
     Floats,
     Parts,
@@ -97,10 +98,11 @@ class Block:
         (True, True)
     """
 
-    __slots__ = ("_learns", "_result", "_time", "_told", "capacity", "metrics", "parts", "words")
+    __slots__ = ("_counts", "_learns", "_result", "_time", "_told", "capacity", "metrics", "parts", "words")
 
     def __init__(self, metrics: int = 0) -> None:
         self.metrics = 0
+        self._counts: tuple[float, float] | None = None  # of metrics that vary, and are mature; None: to be counted
         self._time, self._learns, self._result = np.zeros(1), np.ones(1, np.bool_), np.zeros((1, RESULT_SIZE))
         self._bind(np.zeros(words_of(0)), 0)
         self.grow(metrics)
@@ -136,6 +138,7 @@ class Block:
     def vacate(self, slot: int) -> None:
         """Forget one metric; its place is that of a metric never seen."""
         _, origin, grid = self.parts
+        self._counts = None
         origin[:, slot] = 0.0
         origin[FIRST, slot] = np.nan
         grid[:, slot] = 0.0
@@ -161,6 +164,7 @@ class Block:
             raise ValueError(f"values of shape {values.shape}, wanted {wanted}")
         results = np.empty((len(times), RESULT_SIZE))
         blames = np.zeros(values.shape, np.float32)
+        self._counts = None
         flags = np.ones(len(times), np.bool_) if learns is None else learns
         kernel.apply(*self.parts, np.asarray(times, np.float64), values, flags, self._told, results, blames)
         votes = results[:, [RELATIONS, MOVEMENT, NEW_JUMPS]]
@@ -173,16 +177,17 @@ class Block:
         self._time[0], self._learns[0] = time, learn
         kernel.apply(*self.parts, self._time, values[np.newaxis], self._learns, self._told, self._result, NO_BLAMES)
         told: list[float] = self._result[0].tolist()
+        self._counts = (told[VARYING], told[MATURE]) if math.isfinite(time) else None
         return told
 
-    def varying(self) -> npt.NDArray[np.bool_]:
-        """Which metrics have ever changed."""
-        grid = self.parts.grid
-        return np.asarray(grid[HIGH, : self.metrics] > grid[LOW, : self.metrics])
-
-    def mature(self) -> npt.NDArray[np.bool_]:
-        """Which metrics were seen often enough to count."""
-        return np.asarray(self.parts.grid[SEEN, : self.metrics] >= kernel.WARM)
+    def counts(self) -> tuple[int, int]:
+        """How many metrics have ever changed, and how many of these were seen often enough to count."""
+        if self._counts is None:
+            grid = self.parts.grid[:, : self.metrics]
+            varying = grid[HIGH] > grid[LOW]
+            self._counts = float(varying.sum()), float((varying & (grid[SEEN] >= kernel.WARM)).sum())
+        varies, mature = self._counts
+        return int(varies), int(mature)
 
     def blame(self, slot: int) -> float:
         """How much a metric is to blame for the scores of the last rows; 0 if it was missing or is too young."""

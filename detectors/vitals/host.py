@@ -192,11 +192,11 @@ class HostVitals:
 
     def varying(self) -> int:
         """How many metrics have changed since they were first seen; under `VARYING_LEAST` watch each series alone."""
-        return sum(int(block.varying().sum()) for block in self.blocks)
+        return sum(block.counts()[0] for block in self.blocks)
 
     def mature(self) -> bool:
         """Whether enough metrics were seen often enough to score."""
-        return any(bool((block.mature() & block.varying()).any()) for block in self.blocks)
+        return any(block.counts()[1] > 0 for block in self.blocks)
 
     def reset(self) -> None:
         """Forget everything but the names and full scales: the host is young again."""

@@ -19,6 +19,7 @@ from detectors.vitals.layout import (
     LARGE,
     LEVEL,
     LOW,
+    MATURE,
     NORMAL,
     PAUSE,
     RELATED,
@@ -29,6 +30,7 @@ from detectors.vitals.layout import (
     TAIL_SIZE,
     TAILS_START,
     VALUE,
+    VARYING,
     VIEWS,
     WEIGHT,
     Flags,
@@ -121,6 +123,15 @@ def learn(head: Words, origin: Words, grid: Floats, told: Floats, count: int, a_
             refresh(grid, view, count)
 
 
+@part
+def count_metrics(grid: Floats, count: int, result: Words) -> None:
+    """Fill in how many metrics vary, and how many of these are mature."""
+    for i in range(count):
+        if grid[HIGH, i] > grid[LOW, i]:
+            result[VARYING] += 1.0
+            result[MATURE] += 1.0 if grid[SEEN, i] >= WARM else 0.0
+
+
 @stage
 def step(
     head: Words,
@@ -149,6 +160,7 @@ def step(
     keep_pace(head, time)
     if learns:
         head[ROWS] += 1.0
+    count_metrics(grid, count, result)
 
 
 @entry

@@ -46,8 +46,8 @@ FILLED: Final = LARGE + RELATED
 NEAREST: Final = FILLED + RELATED
 SURPRISE, WORK, TOLD_SIZE = NEAREST + 1, NEAREST + 2, NEAREST + 3
 
-# What is told of a row.
-SCORE, ANOMALY, RELATIONS, MOVEMENT, NEW_JUMPS, RESULT_SIZE = range(6)
+# What is told of a row; the last two count the metrics that have ever changed, and those of them that are mature.
+SCORE, ANOMALY, RELATIONS, MOVEMENT, NEW_JUMPS, VARYING, MATURE, RESULT_SIZE = range(8)
 
 
 class Parts(NamedTuple):

@@ -157,6 +157,22 @@ def test_says_how_many_metrics_vary() -> None:
     assert host.varying() == 5 < VARYING_LEAST
 
 
+def test_counts_are_the_same_however_one_asks() -> None:
+    """What the kernel counted with the last row is what a restored host counts anew, also after a metric has left."""
+    values = healthy(400)
+    values[:, 5:] = 3.0
+    values[:250, 1] = np.nan
+    for rows, known in ((1, (0, False)), (2, (4, False)), (299, (5, False)), (400, (5, True))):
+        host, _ = fed(values[:rows])
+        twin = HostVitals.from_bytes(host.to_bytes())
+        assert known == (host.varying(), host.mature())
+        assert known == (twin.varying(), twin.mature())
+    host.blocks[0].vacate(0)
+    assert host.varying() == 4
+    host.reset()
+    assert (0, False) == (host.varying(), host.mature())
+
+
 def test_declared_full_scale_keeps_trifles_quiet() -> None:
     """Of a metric in percent, a change by a tenth of a percent is nothing, however quiet it was before."""
     values = 0.01 * healthy(ROWS)
