@@ -14,6 +14,7 @@ from remediations.tasks import FILE_CALLS, ROLE_CALLS, Play, Task, Tree, called_
 
 IGNORING = ("ignore_errors", "ignore_unreachable", "failed_when")
 HOSTS = ("all", "targets")
+HANDED = ("args", "vars", "environment", "loop")
 HERE = ("localhost", "127.0.0.1", "::1")
 LINES_OF_SHELLS = frozenset({"shell", "raw", "script", "expect", "win_shell"})
 NOT_OF_THE_LINE = frozenset({"chdir", "creates", "removes"})
@@ -161,9 +162,7 @@ def no_questions(tree: Tree) -> Iterator[Finding]:
 def secrets_hidden(tree: Tree) -> Iterator[Finding]:
     """A task that handles a secret says no_log: its arguments would stand in artifacts."""
     for task in tree.tasks:
-        if task.is_hidden or task.module == "block":
-            continue
-        name = _secret_in(task, tree.secrets)
+        name = "" if task.is_hidden else _secret_in(task, tree.secrets)
         if name:
             yield _in_task(task, "secrets_hidden", f"handles {name} without no_log, wanted no_log: true")
 
@@ -293,7 +292,8 @@ def _secret_in(task: Task, declared: frozenset[str]) -> str:
     for name, value in given.items():
         if _SECRET.search(name) and isinstance(value, str) and value:
             return str(name)
-    parts = (task.arguments, *(task.keywords.get(key) for key in ("args", "vars", "environment", "loop")))
+    handed = [value for key, value in task.keywords.items() if key in HANDED or key.startswith("with_")]
+    parts = (task.arguments, *handed)
     text = " ".join(found for part in parts for found in _EXPRESSION.findall(_text(part)))
     own: str = next((name for name in sorted(declared) if re.search(rf"\b{re.escape(name)}\b", text)), "")
     said = _SECRET.search(text)
