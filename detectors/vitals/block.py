@@ -27,6 +27,7 @@ from detectors.vitals.layout import (
     MATURE,
     MOVEMENT,
     NEW_JUMPS,
+    NOVEL,
     QUANTILE,
     QUICK,
     RELATED,
@@ -40,7 +41,6 @@ from detectors.vitals.layout import (
     TAIL_SIZE,
     TAILS_START,
     TOLD_SIZE,
-    UNIT,
     VALUE,
     VARYING,
     Flags,
@@ -189,23 +189,21 @@ class Block:
         varies, mature = self._counts
         return int(varies), int(mature)
 
-    def blame(self, slot: int) -> float:
-        """How much a metric is to blame for the scores of the last rows; 0 if it was missing or is too young."""
-        return float(self.parts.grid[BLAME, slot] * self._told[COUNTS, slot])
+    def blames(self) -> list[float]:
+        """How much each metric is to blame for the scores of the last rows; 0 if it was missing or is too young."""
+        blames: list[float] = (self.parts.grid[BLAME] * self._told[COUNTS])[: self.metrics].tolist()
+        return blames
 
     def band(self, slot: int) -> Band:
         """What was expected of a metric at the last row, in its own unit, in the view that is more surprised."""
-        _, origin, grid = self.parts
-        view = max((LEVEL, QUICK), key=lambda view: float(self._told[LARGE + view, slot]))
-        first, unit = float(origin[FIRST, slot]), float(origin[UNIT, slot])
-        centre = float(self._told[VALUE, slot]) - float(self._told[DEVIATION + view, slot])
-        width = max(
-            float(grid[TAILS_START + view * TAIL_SIZE + QUANTILE, slot]),
-            kernel.FLOOR * (float(grid[HIGH, slot]) - float(grid[LOW, slot])),
-        )
-        width = max(unit * width, float(origin[LEAST, slot]))
-        score = -math.log10(math.erfc(float(self._told[LARGE + view, slot]) / math.sqrt(2.0)))
-        centre = first + unit * centre
+        grid: list[float] = self.parts.grid[:NOVEL, slot].tolist()  # Python's numbers are read faster one by one
+        told: list[float] = self._told[:, slot].tolist()
+        first, unit, least = self.parts.origin[:, slot].tolist()
+        view = max((LEVEL, QUICK), key=lambda view: told[LARGE + view])
+        width = max(grid[TAILS_START + view * TAIL_SIZE + QUANTILE], kernel.FLOOR * (grid[HIGH] - grid[LOW]))
+        width = max(unit * width, least)
+        score = -math.log10(math.erfc(told[LARGE + view] / math.sqrt(2.0)))
+        centre = first + unit * (told[VALUE] - told[DEVIATION + view])
         return Band(centre, centre - width, centre + width, score)
 
     def interval_seconds(self) -> float:

@@ -176,11 +176,12 @@ class HostVitals:
 
     def evidence(self, most: int = BLAMED) -> tuple[SeriesEvidence, ...]:
         """The metrics of the last row, most to blame first, each in its own unit against what was expected of it."""
+        blames = [block.blames() for block in self.blocks]
+        rows: list[list[float]] = [values.tolist() for values in self._values]
         ranked = []
         for name, place in self.names.items():
-            block, slot = self._block(place), place % CAPACITY_MAXIMUM
-            value = float(self._values[place // CAPACITY_MAXIMUM][slot])
-            blame = block.blame(slot)
+            block, slot = divmod(place, CAPACITY_MAXIMUM)
+            blame, value = blames[block][slot], rows[block][slot]
             if blame > 0.0 and math.isfinite(value):
                 ranked.append((-blame, name, value, place))
         ranked.sort()
