@@ -8,6 +8,7 @@ from river import anomaly
 from detectors.contract import LEVEL_FLOOR, Band, distance
 
 EARLY: Final = 2  # readings
+FED_MAXIMUM: Final = 1e100  # first values; the square of a larger one is no number
 
 
 class StandardAbsoluteDeviation:
@@ -55,7 +56,7 @@ class StandardAbsoluteDeviation:
         self.model.learn_one(None, self._fed(value))
 
     def _fed(self, value: float) -> float:
-        return value / self.unit if self.unit > 0.0 else value
+        return min(max(value / self.unit, -FED_MAXIMUM), FED_MAXIMUM) if self.unit > 0.0 else value
 
     def band(self) -> Band:
         """Mean and standard deviation."""
