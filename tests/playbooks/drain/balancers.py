@@ -20,6 +20,7 @@ from tests.playbooks.drain.service import WebServer, get
 HAPROXY = """\
 global
   stats socket {folder}/admin.sock mode 600 level admin
+  stats socket {folder}/user.sock mode 600 level user
 defaults
   mode http
   timeout connect 2s

@@ -58,14 +58,16 @@ def test_no_request_is_lost(stage: DrainStage, balancer: HAProxy, servers: dict[
         assert len(servers["web-1"].arrivals) == arrived
         assert (balancer.states(), stage.notes()) == ({"web-1": "DRAIN", "web-2": "UP"}, [NOTE])
         undrained = stage.run("undrain")
+        once_more = stage.run("undrain")
         assert client.hears("web-1", "web-2")
     assert (held.answer().server, client.lost) == ("web-1", [])
-    results = [(played.result.status, played.result.result) for played in (drained, again, undrained)]
+    results = [(played.result.status, played.result.result) for played in (drained, again, undrained, once_more)]
     own = {"server": "web-1", "others": 1}
     assert results == [
         (SUCCESSFUL, {"drain": {"web-1": own | {"changed": True, "requests_by_persistence": 0}}}),
         (SUCCESSFUL, {"drain": {"web-1": own | {"changed": False}}}),
         (SUCCESSFUL, {"undrain": {"web-1": {"server": "web-1", "changed": True}}}),
+        (SUCCESSFUL, {"undrain": {"web-1": {"server": "web-1", "changed": False}}}),
     ]
     assert (balancer.states(), stage.notes()) == ({"web-1": "UP", "web-2": "UP"}, [])
 
@@ -132,6 +134,14 @@ def test_what_somebody_else_is_draining(stage: DrainStage, balancer: HAProxy, se
     assert held.answer().server == "web-1"
 
 
+def test_socket_that_may_only_look(stage: DrainStage, balancer: HAProxy) -> None:
+    """A command that HAProxy refuses is a failure, though it is refused without an error."""
+    result = stage.run("drain", drain_haproxy_socket=str(balancer.socket.with_name("user.sock"))).result
+    reason = "Check that HAProxy took it: HAProxy says: Permission denied. It was put back as it was."
+    assert (result.status, reason in result.reason) == (FAILED, True), result.reason
+    assert (balancer.states()["web-1"], stage.notes()) == ("UP", [])
+
+
 def test_maintenance(stage: DrainStage, balancer: HAProxy, servers: dict[str, WebServer]) -> None:
     """Maintenance comes after the drain; an undrain of what is not fit fails, and leaves it in maintenance."""
     assert stage.run("drain", drain_maintenance=True).result.status is SUCCESSFUL
@@ -159,10 +169,14 @@ def test_host_that_is_not_in_the_run(stage: DrainStage) -> None:
     assert (result.status, "is no host of this run: 'lb-2'." in result.reason) == (FAILED, True), result.reason
 
 
-def test_balancer_can_not_be_reached(stage: DrainStage, balancer: HAProxy, closed_port: int) -> None:
+@pytest.mark.parametrize("playbook", ["drain", "undrain"])
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
+def test_balancer_can_not_be_reached(
+    playbook: str, kind: str, stage: DrainStage, balancer: HAProxy, closed_port: int
+) -> None:
     """Without the balancer nothing is done, and the reason names its host."""
     stage.balancer = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port}
-    result = stage.run("drain").result
+    result = stage.run(playbook, drain_balancer=kind).result
     assert result.status is FAILED
     assert result.reason.endswith("The balancer's host lb-1 can not be reached.")
     assert (balancer.states()["web-1"], stage.notes()) == ("UP", [])
