@@ -39,6 +39,8 @@ class Emulator(kmock.KubernetesEmulator):
         self.cluster = cluster
         self.changes: list[str] = []
         self.then: Callable[[], None] | None = None
+        self.is_down = False
+        self.forbidden: tuple[str, str] | None = None
         self.kinds = {}
         for name, kind, namespaced, subresources in DISCOVERED:
             self.resources[name] = kmock.ResourceInfo(
@@ -48,9 +50,11 @@ class Emulator(kmock.KubernetesEmulator):
 
     async def _handle(self, request: kmock.Request) -> aiohttp.web.StreamResponse:
         try:
+            self._check_health()
             check_token(request.headers.get("Authorization", request.headers.get("authorization", "")))
             if request.resource is None or request.resource.plural not in self.kinds:
                 return await super()._handle(request)
+            self._check_rights(request.method.value, request.resource.plural)
             answer = self._answer(request, self.kinds[request.resource.plural])
             then, self.then = (self.then, None) if self.changes else (None, self.then)
             if then is not None:
@@ -61,6 +65,14 @@ class Emulator(kmock.KubernetesEmulator):
             return aiohttp.web.json_response(
                 status | {"reason": error.reason, "message": error.message}, status=error.status
             )
+
+    def _check_health(self) -> None:
+        if self.is_down:
+            raise ApiError(503, "ServiceUnavailable", "etcdserver: no leader")
+
+    def _check_rights(self, method: str, resource: str) -> None:
+        if self.forbidden == (method, resource):
+            raise ApiError(403, "Forbidden", f"tidegate may not {method} {resource}")
 
     def _answer(self, request: kmock.Request, kind: str) -> dict[str, Any]:
         if request.method.value != "GET" and request.params.get("dryRun") != "All":
@@ -136,6 +148,14 @@ class Api:
     @then.setter
     def then(self, does: Callable[[], None]) -> None:
         self._emulator.then = does
+
+    def fail(self) -> None:
+        """Answer 503 from here on."""
+        self._emulator.is_down = True
+
+    def forbid(self, method: str, resource: str) -> None:
+        """Answer 403 to this from here on."""
+        self._emulator.forbidden = method, resource
 
     def stop(self) -> None:
         """Answer no more."""

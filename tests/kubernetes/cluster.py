@@ -319,7 +319,8 @@ def containers(pod: Object, state: Object) -> list[Object]:
 
 def matches(selector: Object, labelled: Object) -> bool:
     """Whether an object has all labels of a selector."""
-    return selector["matchLabels"].items() <= labelled["metadata"].get("labels", {}).items()
+    wanted: dict[str, str] = selector["matchLabels"]
+    return wanted.items() <= labelled["metadata"].get("labels", {}).items()
 
 
 def is_selected(each: Object, labels: str, fields: str) -> bool:

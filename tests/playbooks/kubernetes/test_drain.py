@@ -1,7 +1,7 @@
 """The shipped drain and undrain playbooks, on a node of an emulated cluster."""
 
 from remediations.runs import RunStatus
-from tests.playbooks.kubernetes.stage import Inputs, KubernetesStage
+from tests.playbooks.kubernetes.stage import MERGE, Inputs, KubernetesStage
 
 NODE: Inputs = {
     "drain_balancer": "kubernetes",
@@ -99,9 +99,13 @@ def test_check_mode(stage: KubernetesStage) -> None:
     assert stage.api.changes == []
 
 
-def test_unreachable(stage: KubernetesStage) -> None:
-    """An API that does not answer is a failed run that says so."""
-    stage.api.stop()
-    played = stage.run("drain", NODE)
+def test_node_that_is_not_ready(stage: KubernetesStage) -> None:
+    """A node that does not get ready is cordoned again, and the reason says what was waited for."""
+    assert stage.run("drain", NODE).result.status is RunStatus.SUCCESSFUL
+    status = {"conditions": [{"type": "Ready", "status": "False"}]}
+    stage.cluster.patch(("Node", None, "node-1"), {"status": status}, MERGE)
+    played = stage.run("undrain", NODE | {"drain_wait_seconds": 2}, action=2)
     assert played.result.status is RunStatus.FAILED
-    assert "The Kubernetes API does not tell of nodes" in played.result.reason
+    assert "Wait until the node is ready for pods" in played.result.reason
+    assert "It was put back as it was." in played.result.reason
+    assert stage.is_cordoned("node-1")

@@ -17,10 +17,12 @@ SHOP_PORT = 8000
 TRIES = 100
 WORKER_PORTS = range(8101, 8106)
 # Answers its release; 503 if its folder has a file `sick`, or `sick-<port>`. Ends at its start where there is a file
-# `broken`, or `broken-once`, which it takes.
+# `broken`, or `broken-once`, which it takes. A file `hook` is a script that runs first.
 SERVICE = """\
-import http.server, pathlib, sys
+import http.server, pathlib, subprocess, sys
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
+if (folder / "hook").exists():
+    subprocess.run(["sh", folder / "hook"], check=True)
 if (folder / "broken-once").exists():
     (folder / "broken-once").unlink()
     sys.exit(1)

@@ -12,6 +12,7 @@ INPUTS: dict[str, str | int | bool] = {
     "restart_service_manager": "systemd",
     "restart_health_url": HEALTHY,
     "restart_wait_seconds": 1,
+    "restart_steady_seconds": 2,
     "restart_become": True,
 }
 
@@ -72,6 +73,15 @@ def test_unit_does_not_come_back(case: str, stage: FleetStage, hosts: Hosts) -> 
     result = played.result.result["restart"]
     assert isinstance(result, dict)
     assert "failed" in result[HOST]["problem"]
+
+
+def test_unit_stays_down(stage: FleetStage, hosts: Hosts) -> None:
+    """A unit that ends each time it is started is not said to be as it was."""
+    hosts.ask("touch /opt/shop/current/broken")
+    played = stage.run("restart", **INPUTS)
+    assert played.result.status is RunStatus.FAILED
+    assert "IT WAS NOT PUT BACK: it is failed (exit-code), it was active" in played.result.reason
+    assert hosts.state() == "failed"
 
 
 def test_stopped_on_purpose(stage: FleetStage, hosts: Hosts) -> None:

@@ -10,6 +10,7 @@ INPUTS: dict[str, str | int | bool] = {
     "rollback_service_name": "shop",
     "rollback_health_url": f"http://127.0.0.1:{SHOP_PORT}/",
     "rollback_wait_seconds": 1,
+    "rollback_steady_seconds": 2,
     "rollback_become": True,
 }
 MARKS = "cd /opt/shop/releases; for mark in */.tidegate-undone; do [ -e $mark ] && echo $mark; done || true"
@@ -47,19 +48,35 @@ def test_one_step_only(stage: FleetStage, hosts: Hosts) -> None:
     assert hosts.answer() == Served(200, "r8")
 
 
-BAD_RELEASES = {"does not answer": "sick", "does not start": "broken"}
+BAD_RELEASES: dict[str, tuple[str, dict[str, str | int | bool], str]] = {
+    "does not answer": ("sick", {}, "Wait until the service answers: "),
+    "does not start": ("broken", {}, "shop: "),
+    "does not stay": ("broken", {"rollback_health_url": ""}, "(exit-code)"),
+}
 
 
 @pytest.mark.parametrize("case", BAD_RELEASES)
 def test_release_before_is_bad(case: str, stage: FleetStage, hosts: Hosts) -> None:
     """If the release before does not get healthy, the one that ran serves again, and nothing is marked."""
-    hosts.ask(f"touch /opt/shop/releases/r9/{BAD_RELEASES[case]}")
-    played = stage.run("rollback", **INPUTS)
-    assert played.result.status is RunStatus.FAILED
+    name, inputs, reason = BAD_RELEASES[case]
+    hosts.ask(f"touch /opt/shop/releases/r9/{name}")
+    played = stage.run("rollback", **INPUTS | inputs)
+    assert (played.result.status, reason in played.result.reason) == (RunStatus.FAILED, True), played.result.reason
+    assert played.result.reason.endswith("It was put back as it was.")
     hosts.wait_for_answer(Served(200, "r10"))
     assert hosts.ask("readlink /opt/shop/current") == "/opt/shop/releases/r10"
     assert hosts.ask(MARKS) == ""
     assert hosts.marker(stage.action) == "failed"
+
+
+def test_somebody_deploys_meanwhile(stage: FleetStage, hosts: Hosts) -> None:
+    """If a new deploy has taken the link, it is not taken back, and the reason says so."""
+    deploy = "ln -sfn /opt/shop/releases/r8 /opt/shop/current"
+    hosts.ask(f"cd /opt/shop/releases/r9; echo '{deploy}' > hook; touch sick")
+    played = stage.run("rollback", **INPUTS)
+    assert played.result.status is RunStatus.FAILED
+    assert "IT WAS NOT PUT BACK: /opt/shop/current leads to /opt/shop/releases/r8 by now" in played.result.reason
+    assert hosts.ask("readlink /opt/shop/current") == "/opt/shop/releases/r8"
 
 
 def test_check_mode(stage: FleetStage, hosts: Hosts) -> None:
@@ -86,6 +103,7 @@ REFUSED: dict[str, tuple[str, dict[str, str | int | bool], str]] = {
         {"rollback_release": "r9"},
         "no release r9",
     ),
+    "stopped on purpose": ("systemctl stop shop", {}, "not stopped on purpose: it is inactive"),
     "a link to elsewhere": ("ln -sfn /opt/worker /opt/shop/current", {}, "it leads to /opt/worker"),
 }
 

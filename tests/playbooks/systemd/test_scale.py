@@ -90,6 +90,17 @@ def test_new_ones_are_sick(stage: FleetStage, hosts: Hosts) -> None:
     assert hosts.marker(stage.action) == "failed"
 
 
+def test_new_one_does_not_stay(stage: FleetStage, hosts: Hosts) -> None:
+    """Without an address to ask, one that ends after a moment is seen too; what was started is stopped again."""
+    before = (hosts.pid(FIRST), hosts.pid(SECOND))
+    hosts.ask("touch /opt/worker/broken")
+    played = stage.run("scale", **INPUTS | {"scale_health_url": ""}, scale_by=2)
+    assert played.result.status is RunStatus.FAILED
+    assert "@8103 does not stay active (exit-code)" in played.result.reason
+    assert played.result.reason.endswith("It was put back as it was.")
+    assert (hosts.pid(FIRST), hosts.pid(SECOND), hosts.pid(THIRD)) == (*before, 0)
+
+
 def test_those_left_are_sick(stage: FleetStage, hosts: Hosts) -> None:
     """If those that are left do not answer, the ones that the run stopped are started again."""
     hosts.ask("touch /opt/worker/sick-8101")
