@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from detectors.signals import SignalState
+from detectors.signals import SignalKind, SignalState
 from remediations.incidents import ActionStatus, Incident, IncidentStatus
 from remediations.ledger import UNCLAIMED_KEPT, Ledger, Ruling
 from remediations.records import (
@@ -261,6 +261,24 @@ def test_signals_gather_in_the_open_incident_until_all_have_cleared() -> None:
     assert Ruling(valid=False, reason="signal_handled") == log.append(updated(incident, "s2", SignalState.RAISED))
     log.append(updated(incident, "s6", SignalState.RAISED))
     assert log.ledger.state.incidents[incident.incident_id].cleared_time is None
+
+
+def test_trouble_takes_the_place_of_a_drift() -> None:
+    """From then on the incident is about the trouble, and ends with it; a drift alone is no trouble."""
+    log = Log()
+    log.append(opened(HOST, 1, signal("d1", kind=SignalKind.DRIFT)))
+    incident = log.ledger.incident_of(HOST)
+    assert incident is not None
+    assert not incident.is_trouble
+    worse = signal("s2")
+    log.append(msgspec.structs.replace(updated(incident, "s2", SignalState.RAISED), signal=worse))
+    incident = log.ledger.incident_of(HOST)
+    assert incident is not None
+    assert (worse, ["s2"], True) == (incident.signal, list(incident.raised), incident.is_trouble)
+    log.append(updated(incident, "c2", SignalState.CLEARED, raised_id="s2"))
+    incident = log.ledger.incident_of(HOST)
+    assert incident is not None
+    assert NOW == incident.cleared_time
 
 
 def test_a_human_is_needed_until_the_incident_closes() -> None:
