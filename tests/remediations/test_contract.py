@@ -177,7 +177,10 @@ IN_TASK = [
     ("secrets_hidden", "vars: {x: '{{ sweep_key }}'}\n  block: [{name: In it, ansible.builtin.ping: {}}]"),
     ("check_mode_kept", "ansible.builtin.file: {path: /x, state: absent}\n  check_mode: false"),
     ("plain_modules", "action: ping"),
+    ("plain_modules", "tags: [late]"),
     ("preflight_tagged", "ansible.builtin.import_tasks: preflight.yml"),
+    ("preflight_tagged", "ansible.builtin.include_tasks: preflight.yml\n  tags: [preflight]"),
+    ("preflight_tagged", "ansible.builtin.include_tasks: {file: preflight.yml, apply: {tags: [preflight]}}"),
 ]
 
 
@@ -207,6 +210,10 @@ def test_a_task_that_breaks_a_rule(folder: Path, rule: str, body: str) -> None:
             id="a handler that runs in time",
         ),
         pytest.param("ansible.builtin.include_tasks: '{{ kind }}/act.yml'", id="one of the role's own files"),
+        pytest.param(
+            "ansible.builtin.include_tasks: {file: preflight.yml, apply: {tags: [preflight]}}\n  tags: [preflight]",
+            id="a preflight that is included with its tag",
+        ),
         pytest.param("ansible.builtin.stat: {path: /x}\n  failed_when: 1 > 2", id="a condition of failure"),
         pytest.param(
             "ansible.builtin.command: {argv: [/bin/sh, -c, 'rm \"$1\"', sweep, '{{ sweep_folder }}']}",
@@ -275,6 +282,11 @@ REALLY_RUN = [
         {f"{TASKS}/main.yml": f"{MAIN}- {{import_tasks: look.yml, tags: [preflight]}}\n", f"{TASKS}/look.yml": ACT},
         id="another file of the role",
     ),
+    pytest.param(
+        {f"{TASKS}/own/preflight.yml": "- {include_tasks: look.yml}\n", f"{TASKS}/own/look.yml": ACT},
+        id="a file beside a preflight of its own",
+    ),
+    pytest.param({f"{TASKS}/other/preflight.yml": ACT}, id="a preflight that is called by nothing seen here"),
     pytest.param(
         {f"{TASKS}/preflight.yml": "- {include_tasks: '{{ kind }}/look.yml'}\n", f"{TASKS}/own/look.yml": ACT},
         id="a file whose name is a variable",
