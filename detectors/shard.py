@@ -39,11 +39,11 @@ class Shard:
         self.settings = settings
         self.seed = seed
         self.refusals = Refusals()
+        self.taken: dict[str, TakenState] = {}  # states to be saved: see take_states
         self._hosts: list[HostModel] = []
         self._rows: dict[str, int] = {}
         self._dirty: dict[int, int] = {}
         self._paused: set[str] = set()
-        self._taken: dict[str, TakenState] = {}
         self._next_offset = 0
         self._seen: list[
             tuple[int, float]
@@ -69,8 +69,8 @@ class Shard:
                 continue
             self._dirty.setdefault(row, offset)
             signals += host.apply(offset, sample, self.refusals, paused=sample.host in self._paused)
-            if (taken := host.take_state()) is not None:
-                self._taken[taken.host] = taken
+            if host.time >= host.upkeep.due and (taken := host.take_state()) is not None:
+                self.taken[taken.host] = taken
         return signals
 
     def obey(self, offset: int, order: Order, saved: bytes | None = None) -> tuple[list[Signal], list[Answer]]:
@@ -101,7 +101,7 @@ class Shard:
 
     def take_states(self) -> list[TakenState]:
         """The states that are to be saved, the latest of a host; `note_state` tells where, before the next sample."""
-        taken, self._taken = self._taken, {}
+        taken, self.taken = self.taken, {}
         return list(taken.values())
 
     def note_state(self, host: str, state: SavedState) -> None:

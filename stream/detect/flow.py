@@ -100,7 +100,8 @@ class Detect:
                 await self._obey(work, record, sample)
                 continue
             self._apply(work, record, sample)
-            await self._orders.save_states(work.partition.number, work.partition.shard)
+            if work.partition.shard.taken:
+                await self._orders.save_states(work.partition.number, work.partition.shard)
             self._metrics.samples.inc()
             self._metrics.lag.observe(max(0.0, now - sample.time))
         self._count_left_out(before, msgspec.structs.asdict(work.partition.shard.refusals))

@@ -1,6 +1,6 @@
 """Orders at the models: carried out in their place among the samples, and answered."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Protocol
 
 from detectors.commands import Answer, ModelRollback, Order
@@ -19,6 +19,10 @@ class ObeyingShard(Protocol):
 
     def find_state(self, order: Order) -> SavedState | None:
         """The saved state that an order would go back to."""
+
+    @property
+    def taken(self) -> Sized:
+        """What `take_states` would give."""
 
     def take_states(self) -> list[TakenState]:
         """The states to be saved since this was last asked."""

@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -46,8 +49,9 @@ ANSWER_SECONDS = 60.0
 class World:
     """Kafka, one detect worker at a time, and one host that reports every five minutes of its own time."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, outbox: Outbox) -> None:
+    def __init__(self, settings: Settings, folder: Path, fleet: Fleet, outbox: Outbox) -> None:
         self.settings = settings
+        self.settings_file = str(folder / "settings.json")  # which the fleet has written
         self.fleet = fleet
         self.outbox = outbox
         self.rows = 0
@@ -85,6 +89,12 @@ class World:
         """Give a command and wait for the answer."""
         (answer,) = await ask(self.settings, [command], ANSWER_SECONDS)
         return answer
+
+    async def command(self, *words: str) -> tuple[int, str, str]:
+        """Run the command line: exit status, errors, output."""
+        program = [sys.executable, "-m", "console.cli", *words, "--config", self.settings_file]
+        ended = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stderr, ended.stdout
 
     async def model(self, is_there: Callable[[ModelAnswer], bool]) -> ModelAnswer:
         """What the roster says of the host, as soon as it says this."""
@@ -141,7 +151,7 @@ async def world_of(kafka: Kafka, folder: Path) -> AsyncIterator[World]:
     await ensure_topics(settings)
     producer, fleet = await open_producer(settings.kafka), Fleet(folder, settings, "models")
     try:
-        world = World(settings, fleet, Outbox(producer))
+        world = World(settings, folder, fleet, Outbox(producer))
         await world.start_worker()
         yield world
     finally:
@@ -218,9 +228,14 @@ async def test_maintenance_stops_learning_and_is_told_in_the_roster(kafka: Kafka
         frozen = await world.row()
         assert frozen.frozen_since == world.start_time + 149 * ROW_SECONDS
         assert frozen.upkeep.maintenance_until == asked.time + 7200.0
-        unknown = await world.ask(reset("web-9"))
-        assert (unknown.done, unknown.refusal) == (False, Refusal.UNKNOWN_HOST)
-        assert "web-9" in unknown.words
+        assert (await world.command("maintenance"))[:2] == (0, "")
+        assert HOST in (await world.command("maintenance"))[2]
+        status, _, said = await world.command("models", "reset", HOST, "web-9", "--reason", "typo", "--json")
+        answers = msgspec.json.decode(said, type=list[Answer])
+        assert (status, [answer.refusal for answer in answers]) == (1, [None, Refusal.UNKNOWN_HOST])
+        assert "web-9" in answers[1].words
+        status, told, _ = await world.command("models", "list", "web-9")
+        assert (status, "'web-9' is not in the roster" in told) == (1, True)
         assert (await world.ask(MaintenanceEnd(**request("ann", "").stamp(HOST)))).done
         again = await world.ask(MaintenanceEnd(**request("ann", "").stamp(HOST)))
         assert (again.done, again.refusal) == (False, Refusal.NOT_IN_MAINTENANCE)
@@ -233,14 +248,14 @@ async def test_saved_states_are_found_by_their_place(kafka: Kafka) -> None:
     producer = await open_producer(settings.kafka)
     models = ModelsTopic(settings.kafka, settings.topics.models, Outbox(producer))
     try:
-        taken = [TakenState(f"h{number}", 5.0, 1, bytes([number]) * 400_000) for number in range(3)]
+        taken = [TakenState(f"h{number}", 5.0, 1, random.Random(number).randbytes(400_000)) for number in range(3)]  # noqa: S311 - reproducible
         states = [await models.write(1, one) for one in taken]
-        assert [state and (state.offset, state.size_bytes) for state in states] == [(n, 400_000) for n in range(3)]
+        assert [state and state.offset for state in states] == [0, 1, 2]
         found = [await models.read(1, one.host, SavedState(5.0, number, 0)) for number, one in enumerate(taken)]
         assert found == [one.row for one in taken]
         assert await models.read(1, "h0", SavedState(5.0, 1, 0)) is None
         assert await models.read(1, "h0", SavedState(5.0, 3, 0)) is None
         assert await models.read(0, "h0", SavedState(5.0, 0, 0)) is None
-        assert await models.write(1, TakenState("h0", 5.0, 1, bytes(2_000_000))) is None
+        assert await models.write(1, TakenState("h0", 5.0, 1, random.Random(3).randbytes(2_000_000))) is None  # noqa: S311 - as above
     finally:
         await producer.stop()
