@@ -34,7 +34,7 @@ from stream.engine.context import EngineFolder
 from stream.engine.flow import accepted_file, rule_files
 from stream.errors import SettingsError, StreamError, UnreachableError
 from stream.logs import configure_logs
-from stream.roles import serve_all, serve_detect, serve_engine
+from stream.roles import serve_all, serve_engine
 from stream.settings import load_settings
 
 WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
@@ -83,6 +83,8 @@ def detect(
     """Run one detect worker; start more of them to share the partitions."""
     settings = settings_of(config, bootstrap_servers)
     configure_logs(settings.log_format, role="detect", number=str(number))
+    from stream.detect.role import serve_detect  # noqa: PLC0415 - seconds, which other commands are not to wait
+
     asyncio.run(serve_detect(settings, number))
 
 

@@ -13,12 +13,9 @@ from prometheus_client import CollectorRegistry
 from remediations.loading import load_rulebook
 from stream.broker.embedded import ADDRESS, EmbeddedBroker, Ports, serves
 from stream.broker.jars import Report
-from stream.detect.bystander import pause_learning
-from stream.detect.workers import DetectWorker, run_worker
 from stream.engine.flow import rule_files, run_engine
 from stream.errors import SettingsError
 from stream.health import Check, HealthServer
-from stream.metrics import DetectMetrics, new_registry
 from stream.settings import Settings
 from stream.supervision import Role, Supervisor, stop_with_owner, stop_with_signals
 from stream.topics import ensure_topics
@@ -50,23 +47,6 @@ def connected(settings: Settings) -> Settings:
         f"kafka.bootstrap_servers is empty and no embedded Kafka runs in {broker_folder(settings)}: "
         "name a Kafka, or start `tidegate up` with the same settings"
     )
-
-
-async def serve_detect(settings: Settings, number: int = 0) -> None:
-    """One detect worker until a signal or the end of its owner; `number` tells workers on one machine apart."""
-    registry = new_registry("detect")
-    port = settings.detect.health_port
-
-    async def answer_health(worker: DetectWorker) -> None:
-        checks = {"state_recovered": lambda: worker.is_ready}
-        async with health(settings, port and port + number, registry, checks):
-            await asyncio.Event().wait()
-
-    async def look_on(worker: DetectWorker) -> None:
-        await pause_learning(settings, worker)
-
-    stop = stop_event()
-    await run_worker(settings, stop, DetectMetrics(registry), companions=(answer_health, look_on))
 
 
 async def serve_engine(settings: Settings) -> None:
