@@ -151,11 +151,12 @@ class HostModel:
     def _judge(self, row: Row, offset: int, *, paused: bool) -> list[Signal]:
         """Score a row, learn it if it may be learned, and tell if the alarm turns."""
         self.opinion = self.panel.score(row)
-        self.alarm.add(Point(row.time, self.opinion.score, row.offset))
+        maintained = row.time < self.upkeep.maintenance_until
+        if not (maintained and self.alarm.young(self.settings)):  # nobody grows up by rows that are not learned
+            self.alarm.add(Point(row.time, self.opinion.score, row.offset))
         turn = self.alarm.turn(self.settings)
         signals = [] if turn is Turn.NONE else [self.turned(turn, offset, row.time)]
         frozen = self.frozen_since is not None
-        maintained = row.time < self.upkeep.maintenance_until
         if maintained:  # however long it takes
             self.frozen_since = row.time
         if maintained or not self._learns(row.time, paused=paused):

@@ -318,6 +318,17 @@ def test_nothing_is_learned_in_maintenance_however_long_it_takes() -> None:
     assert cleared_row(desk, service, next_row, 400) >= until_row + 3600.0 / SECONDS
 
 
+def test_nobody_grows_up_in_maintenance() -> None:
+    """A host that is reset before it is built anew is young until it has been seen at its usual work."""
+    desk, service, next_row = settled(1.0)
+    desk.give(maintenance(desk.time(), desk.time() + 100 * SECONDS))
+    desk.give(reset())
+    desk.feed(rows(service, range(next_row, next_row + 150)))
+    assert desk.state() is HostState.YOUNG
+    desk.feed(rows(service, range(next_row + 150, next_row + 165)))
+    assert desk.state() is HostState.NORMAL
+
+
 def test_alarms_are_raised_in_maintenance_all_the_same() -> None:
     """What is seen is told; the roster says that somebody works on the host, so that nobody else acts."""
     desk, service, next_row = settled(1.0)
