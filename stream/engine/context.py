@@ -23,7 +23,7 @@ from stream.metrics import EngineMetrics
 from stream.settings import Settings
 
 type Checkpoint = Callable[[str], None]
-"""Called with the name of each point of the write order, W0 to W10, right after it is passed."""
+"""Called with the name of each point of the write order, W0 to W10 (WF: a fleet event), right after it is passed."""
 
 BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
