@@ -139,7 +139,7 @@ def no_ignored_errors(tree: Tree) -> Iterator[Finding]:
         for play in tree.plays:
             if _is_set(play.keywords, keyword):
                 yield _in_play(play, "no_ignored_errors", f"{keyword} hides a failure, wanted it at no play")
-    parts = [(play.tasks, "") for play in tree.plays]
+    parts = [((*play.tasks, *play.handlers), "") for play in tree.plays]
     parts += [(tasks, tree.role_variables[role]) for role, tasks in tree.role_tasks.items()]
     for tasks, variables in parts:
         for task in tasks:

@@ -9,7 +9,7 @@ import yaml
 from remediations.errors import PlaybookError
 
 SUFFIXES = (".yml", ".yaml")
-LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers")
+LISTS = ("pre_tasks", "tasks", "post_tasks")
 PARTS = ("block", "rescue", "always")
 ROLE_CALLS = ("import_role", "include_role")
 FILE_CALLS = ("import_tasks", "include_tasks")
@@ -51,6 +51,7 @@ class Play(msgspec.Struct, frozen=True):
     line: int
     keywords: Mapping[str, object]
     tasks: tuple[Task, ...]
+    handlers: tuple[Task, ...] = ()
 
 
 class Tree(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ class Tree(msgspec.Struct, frozen=True):
     def tasks(self) -> Iterator[Task]:
         """Give every task, those of the plays first."""
         for play in self.plays:
-            yield from play.tasks
+            yield from (*play.tasks, *play.handlers)
         for tasks in self.role_tasks.values():
             yield from tasks
 
@@ -78,7 +79,7 @@ def read_tree(root: Path, playbook: Path) -> Tree:
     """Read a playbook that the catalogue has accepted. Raises PlaybookError for a file that is no list of tasks."""
     plays = tuple(_plays(root, playbook))
     roles: dict[str, tuple[Task, ...]] = {}
-    waiting = [name for play in plays for name in called_roles(play.tasks)]
+    waiting = [name for play in plays for name in called_roles((*play.tasks, *play.handlers))]
     while waiting:
         name = waiting.pop(0)
         if name in roles or not (root / "roles" / name).is_dir():
@@ -149,7 +150,8 @@ def _plays(root: Path, file: Path) -> Iterator[Play]:
                 tasks.extend(_listed_roles(root, file, play))
             for task in _tasks(root, file, play.get(part), play):
                 tasks.extend((task, *_included(root, file, task, frozenset({file}))))
-        yield Play(_shown(root, file), _line(play), play, tuple(tasks))
+        handlers = tuple(_tasks(root, file, play.get("handlers"), play))
+        yield Play(_shown(root, file), _line(play), play, tuple(tasks), handlers)
 
 
 def _included(root: Path, file: Path, task: Task, seen: frozenset[Path]) -> Iterator[Task]:

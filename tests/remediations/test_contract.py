@@ -310,6 +310,42 @@ def test_whatever_a_dry_run_really_runs_only_looks(folder: Path, files: dict[str
     assert "preflight_reads" in {rule for rule, _, _ in findings(folder)}
 
 
+OUT_OF_THE_WAY = [
+    pytest.param("roles/sweep/handlers/main.yml", "- {name: Handle, command: uptime}\n", 1, id="of a role"),
+    pytest.param("sweep.yml", PLAY + "  handlers:\n    - {name: Handle, command: uptime}\n", 22, id="of a play"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "line"), OUT_OF_THE_WAY)
+def test_handlers_keep_the_contract_too(folder: Path, name: str, text: str, line: int) -> None:
+    """They act like any other task, and are not taken for what comes too late."""
+    write(folder / name, text)
+    assert [("command_by_argv", name, line)] == findings(folder)
+
+
+def test_files_that_include_each_other_are_read_once(folder: Path) -> None:
+    """A circle in the files is Ansible's to complain of."""
+    write(folder / "sweep.yml", PLAY.replace("      rescue:", "        - import_tasks: near.yml\n      rescue:"))
+    write(folder / "near.yml", "- import_tasks: far.yml\n")
+    write(folder / "far.yml", "- import_tasks: near.yml\n")
+    assert {"marker_done"} == {rule for rule, _, _ in findings(folder)}
+
+
+def test_what_only_ansible_can_read_is_text_here(folder: Path) -> None:
+    """A vaulted or unsafe value does not keep a file from being judged."""
+    write(folder / TASKS / "main.yml", a_task("ansible.builtin.debug: {msg: !unsafe '{{ x }}'}\n  vars: {y: !vault z}"))
+    assert [] == findings(folder)
+
+
+def test_a_variable_of_the_role_may_look_at_a_result(folder: Path) -> None:
+    """Conditions are often kept in vars, away from the tasks."""
+    write(folder / "roles/sweep/vars/main.yml", "sweep_found: '{{ seen.stat.exists }}'\n")
+    write(
+        folder / TASKS / "main.yml", a_task("ansible.builtin.stat: {path: /x}\n  ignore_errors: true\n  register: seen")
+    )
+    assert [] == findings(folder)
+
+
 def test_a_second_play_is_outside_of_the_marker(folder: Path) -> None:
     """The marker says how the first one ended: what comes after it would be done twice, or not at all."""
     second = PLAY.partition("  tasks:")[0].replace("Sweep", "Again")
