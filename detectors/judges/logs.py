@@ -25,6 +25,9 @@ class LogsJudge(SeriesJudge):
         """One score of a host, of its levels' scores and of all templates' one."""
         levels = [one.score for one in weighed if not is_of_templates(one.name)]
         parts = [one.score for one in weighed if is_of_templates(one.name)]
-        voice = max(max(parts, default=0.0) - math.log10(max(len(parts), 1)) / THRESHOLD, 0.0)
+        voice = max(parts, default=0.0) - math.log10(max(self._templates(), 1)) / THRESHOLD
         severe = max((one.score for one in weighed if one.name in SEVERE and one.is_known), default=0.0)
-        return joint([*levels, severe, voice], interval_seconds)
+        return joint([*levels, severe, max(voice, 0.0)], interval_seconds)
+
+    def _templates(self) -> int:
+        return sum(is_of_templates(name) for name in self.profiles)

@@ -1,11 +1,11 @@
 """The memory detectors of one host's series that share a profile: rows of one table, by name."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from detectors.errors import RowError
 from detectors.gathering import Row
@@ -26,12 +26,13 @@ from detectors.memory.layout import (
 )
 from detectors.memory.profiles import Profile
 from detectors.memory.series import Readings, SeriesTable
-from detectors.memory.tail import P_MAXIMUM, SHARE
-from detectors.memory.views import MINUTE, WEIGHT_LEAST
+from detectors.memory.tail import P_MAXIMUM, QUIET, SHARE
+from detectors.memory.views import MINUTE, WEIGHT_LEAST, X_MAXIMUM
 from detectors.signals import SeriesEvidence
 
 KNOWN_ROWS, KNOWN_SECONDS = 1000.0, 3600.0  # learned, before a series is known to have shown all it ever is
 CALIBRATED_FROM: Final = SETTLE + WARM
+SCORED_FROM: Final = CALIBRATED_FROM + QUIET
 SKIPPED_ROWS, SKIPPED_VALUES, VALUE_BYTES = 64, 4096, 8  # that are kept, to be learned later
 # The means of 12 and of 48 rows are equal on a young series, longest on a fast one; when they part, their difference is
 # something never seen before. For so many rows it is learned, not believed.
@@ -41,18 +42,17 @@ FREE: Final = ""  # name of a row that nobody has
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """Series of one row of a host, as they were scored and learned: their rows of the table, and how these were.
-
-    `seen` are the values as they came, `values` as they were judged.
+    """Series of one row of a host, as they were scored: their rows of the table, and what belonged there to the sample
+    before. `strange` are the places of those whose score is not 0.
     """
 
     names: Sequence[str]
     rows: Rows
     times: Words
-    seen: Words
     values: Words
-    was: Words
+    before: Words
     readings: Readings
+    strange: Sequence[int]
 
 
 class Skipped(msgspec.Struct, frozen=True, array_like=True):
@@ -67,11 +67,10 @@ class Skipped(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SavedMemories(msgspec.Struct, frozen=True, array_like=True):
-    """A saved table: a name a row, and the rows as bytes."""
+    """A saved table: a name for each row."""
 
-    stamp: int
     names: list[str]
-    rows: bytes
+    rows: list[bytes]
     skipped: list[Skipped]
 
 
@@ -114,40 +113,56 @@ class Memories:
             self.skipped.clear()  # it names rows
 
     def score(self, names: Sequence[str], rows: Rows, row: Row) -> Scored:
-        """Score the values of these series, then learn them; `skip` takes that back."""
-        seen = np.array([row.values[name] for name in names])
-        values = self._within(rows, seen)
-        times = np.full(len(names), row.time)
-        was = self.table.words[rows]
-        readings = self.table.apply(rows, times, values)
-        return Scored(names, rows, times, seen, values, was, readings)
+        """Score the values of these series; `learn` or `skip` comes next."""
+        values, times = np.array([row.values[name] for name in names]), np.full(len(names), row.time)
+        before = self.table.words[rows[:, np.newaxis], self._transient]
+        readings = self.table.apply(rows, times, values, np.zeros(len(rows), np.bool_))
+        return Scored(names, rows, times, values, before, readings, readings.scores.nonzero()[0].tolist())
 
-    def _within(self, rows: Rows, values: Words) -> Words:
-        """The values, drawn in to some widths of what is remembered: a wild one is as strange there and spoils less."""
-        floats: Floats = self.table.words.view(np.float32)
+    def learn(self, scored: Scored) -> None:
+        """Take in the values that were scored last."""
+        words, transient = self.table.words, self._transient
+        after = words[scored.rows[:, np.newaxis], transient]
+        words[scored.rows[:, np.newaxis], transient] = scored.before
+        self.table.apply(scored.rows, scored.times, self._drawn(scored))
+        words[scored.rows[:, np.newaxis], transient[2:]] = after[:, 2:]  # the alarm is asked once, of what was seen
+
+    def _drawn(self, scored: Scored) -> Words:
+        """The values, drawn in to some widths of what is remembered: a wild one is no stranger there and spoils less.
+
+        None that is within its memory's reach changes; and none further out scores 0, but on a young series.
+        """
+        words, rows = self.table.words, scored.rows
+        if not scored.strange and float(words[rows, ROWS].min()) >= SCORED_FROM:
+            return scored.values
+        floats: Floats = words.view(np.float32)
         counts = floats[rows, self._count].astype(np.int64)
         low, high = floats[rows, self._memory], floats[rows, self._memory + np.maximum(counts - 1, 0)]
         reach = np.where(counts >= REACH_FROM, REACH * (high.astype(np.float64) - low), 0.0)
-        first = self.table.words[rows, FIRST]
-        drawn = np.clip(values, first + low - reach, first + high + reach)
-        return np.where(reach > 0.0, drawn, values)
+        first = words[rows, FIRST]
+        drawn = np.clip(scored.values, first + low - reach, first + high + reach)
+        return np.where(reach > 0.0, drawn, scored.values)
 
     def skip(self, scored: Scored, *, keep: bool) -> None:
-        """Take the learning of the latest row back; `keep` what can be learned later, else drop all that was kept."""
-        words, alarm = self.table.words, self._transient[2:]
-        words[scored.rows] = scored.was
-        self.table.apply(scored.rows, scored.times, scored.values, np.zeros(len(scored.rows), np.bool_))
+        """Leave the latest row out; `keep` what can be learned later, else drop all that was kept."""
+        words, values = self.table.words, self._drawn(scored)
+        seen = np.isfinite(values)
+        relative = values[seen] - words[scored.rows[seen], FIRST]
+        words[scored.rows[seen], LAST] = np.clip(relative, -X_MAXIMUM, X_MAXIMUM)
         if not keep:  # nor does its peak count, or one spike would mute the next hour
-            words[np.ix_(scored.rows, alarm)] = scored.was[:, alarm]
+            words[scored.rows[:, np.newaxis], self._transient[2:]] = scored.before[:, 2:]
             self.skipped.clear()
             return
         kept = sum(len(one.values) for one in self.skipped) // VALUE_BYTES
         if len(self.skipped) < SKIPPED_ROWS and kept + len(scored.rows) <= SKIPPED_VALUES:
-            before = scored.was[:, [TIME, LAST]].tobytes()
-            self.skipped.append(Skipped(float(scored.times[0]), scored.rows.tobytes(), scored.values.tobytes(), before))
+            before = scored.before[:, :2].tobytes()
+            self.skipped.append(Skipped(float(scored.times[0]), scored.rows.tobytes(), values.tobytes(), before))
 
     def recall(self) -> None:
-        """Learn what was skipped and kept, each as if it came when it did; alarms are not asked again."""
+        """Learn what was skipped and kept, each as if it came when it did; alarms are not asked again.
+
+        All of them end: what was told must be outdone before it is told anew, though it still shows in means.
+        """
         for one in self.skipped:
             rows, values = np.frombuffer(one.rows, np.int64), np.frombuffer(one.values)
             words = self.table.words
@@ -156,54 +171,65 @@ class Memories:
             self.table.apply(rows, np.full(len(rows), one.time), values)
             words[np.ix_(rows, self._transient)] = now
         self.skipped.clear()
+        self.table.words.view(np.float32)[:, self._floats + IS_RAISED] = 0.0
 
-    def raised(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Which of these rows have their own alarm raised."""
-        floats: Floats = self.table.words.view(np.float32)
-        return np.asarray(floats[rows, self._floats + IS_RAISED] > 0.0)
+    def is_raised(self, scored: Scored, place: int) -> bool:
+        """Whether the series has its own alarm raised."""
+        floats: Floats = self.table.words[scored.rows[place]].view(np.float32)
+        return bool(floats[self._floats + IS_RAISED] > 0.0)
 
-    def youth(self, scored: Scored, interval_of: Callable[[str], float]) -> Words:
-        """By how much scores are too high because so few rows were learned: the tail of a fast series is rarer than any
-        of the rows it has seen.
+    def youth(self, scored: Scored, place: int, interval_seconds: float) -> float:
+        """By how much the score is too high because so few rows were learned: the tail of a fast series is rarer than
+        any of the rows it has seen.
         """
-        intervals = np.array([interval_of(name) for name in scored.names])
-        learned = self.table.words[scored.rows, ROWS] - CALIBRATED_FROM
-        weights = np.clip(intervals / MINUTE, WEIGHT_LEAST, 1.0)
-        known: Words = np.minimum(np.maximum(learned, 1.0) * SHARE * weights, 1.0)
-        parting = learned + CALIBRATED_FROM - PARTING / weights
-        return np.where((parting >= 0.0) & (parting < PARTING_ROWS), P_MAXIMUM, np.negative(np.log10(known)))
+        learned = float(self.table.words[scored.rows[place], ROWS])
+        weight = min(max(interval_seconds / MINUTE, WEIGHT_LEAST), 1.0)
+        if 0.0 <= learned - PARTING / weight < PARTING_ROWS:
+            return P_MAXIMUM
+        return -math.log10(min(max(learned - CALIBRATED_FROM, 1.0) * SHARE * weight, 1.0))
 
     def is_known(self, scored: Scored, place: int, interval_seconds: float) -> bool:
         """Whether the series has been watched for so long that it has shown all it ever is, ordinarily."""
-        learned = float(scored.was[place, ROWS])
+        learned = float(self.table.words[scored.rows[place], ROWS])
         return learned >= KNOWN_ROWS and learned * interval_seconds >= KNOWN_SECONDS
 
     def breakout(self, scored: Scored, place: int) -> float:
         """How far the series is beyond all it remembers, in widths of that; 0 within."""
-        floats: Floats = scored.was[place].view(np.float32)
+        floats: Floats = self.table.words[scored.rows[place]].view(np.float32)
         memory = floats[self._memory :][: int(floats[self._count])]
         seen, low, high = float(scored.readings.told[place, self._view, SEEN]), float(memory[0]), float(memory[-1])
         return max(seen - high, low - seen, 0.0) / (high - low) if high > low else 0.0
 
     def explain(self, scored: Scored, place: int) -> SeriesEvidence:
         """What was expected of one of the series; its score is -log10 p of the view that is most surprised."""
-        row, value = int(scored.rows[place]), float(scored.seen[place])
+        row, value = int(scored.rows[place]), float(scored.values[place])
         told = self.table.evidence(row, value, scored.readings.told[place])
         score = told.views[0].p
         return SeriesEvidence(scored.names[place], value, told.expected, told.low, told.high, score)
 
     def state(self) -> SavedMemories:
         """Everything."""
-        return SavedMemories(
-            self.table.profile.stamp(), list(self.names), self.table.words.tobytes(), list(self.skipped)
-        )
+        rows = [self.table.row_state(row) for row in range(len(self.names))]
+        return SavedMemories(list(self.names), rows, list(self.skipped))
 
     def load(self, state: SavedMemories) -> None:
-        """Take over a state. RowError if it is none of this profile's."""
-        profile = self.table.profile
-        if state.stamp != profile.stamp() or len(state.rows) != 8 * profile.words() * len(state.names):
-            raise RowError(f"saved series of profile {profile.name!r} are of another version, or damaged")
+        """Take over a state. RowError if it is damaged, or none of this profile's."""
+        if len(state.names) != len(state.rows):
+            raise RowError(f"saved series are {len(state.rows)}, wanted one for each of {len(state.names)} names")
+        for one in state.skipped:
+            _check(one, len(state.names))
         self.names, self.skipped = list(state.names), list(state.skipped)
         self.places = {name: row for row, name in enumerate(self.names) if name != FREE}
         self.table.grow(len(self.names))
-        self.table.words[:] = np.frombuffer(state.rows, np.float64).reshape(self.table.words.shape)
+        for row, saved in enumerate(state.rows):
+            self.table.load_row(row, saved)
+
+
+def _check(skipped: Skipped, rows: int) -> None:
+    """RowError unless values kept to be learned belong to rows that are there."""
+    sizes = len(skipped.rows), len(skipped.values), len(skipped.before) // 2
+    if len(set(sizes)) != 1 or sizes[0] % VALUE_BYTES or len(skipped.before) % 2:
+        raise RowError(f"saved values to be learned later have {sizes} bytes, wanted as many of each")
+    places = np.frombuffer(skipped.rows, np.int64)
+    if len(places) and not 0 <= places.min() <= places.max() < rows:
+        raise RowError(f"saved values to be learned later name rows {places.min()} to {places.max()} of {rows}")

@@ -122,25 +122,36 @@ class NamedJudge:
         self._seed = seed
         self._series: dict[str, list[Part]] = {}
         self._blamed: list[SeriesEvidence] = []
+        self._plan: list[tuple[str, list[Part]]] = []
+        self._plan_of: tuple[str, ...] = ()
 
     def score(self, row: Row) -> Opinion:
         """Score the series of this row that any detector is named for."""
+        plan = self._planned(row)
+        if not plan:
+            self._blamed = []
+            return Opinion()
         best: dict[str, float] = {}
         found: list[tuple[float, str, Part]] = []
-        for name, value in row.values.items():
-            for part in self._parts(name):
+        for name, parts in plan:
+            value = row.values[name]
+            for part in parts:
                 score = part.judge(value) if math.isfinite(value) else 0.0
                 best[name] = max(best.get(name, 0.0), score)
                 found.append((-score, name, part))
-        if not found:
-            self._blamed = []
-            return Opinion()
         score = unit(best.values(), row.interval)
         votes = {}
         for name in dict.fromkeys(part.name for _, _, part in found):
             votes[name] = unit([-minus for minus, _, part in found if part.name == name], row.interval)
         self._blamed = self._blame(found, row) if score >= BLAME_FROM else []
         return Opinion(score, score, score, votes)
+
+    def _planned(self, row: Row) -> list[tuple[str, list[Part]]]:
+        """The series of this row that any detector is named for, with their parts."""
+        names = tuple(row.values)
+        if names != self._plan_of:
+            self._plan, self._plan_of = [(name, parts) for name in names if (parts := self._parts(name))], names
+        return self._plan
 
     def _parts(self, name: str) -> list[Part]:
         parts = self._series.get(name)
@@ -155,9 +166,10 @@ class NamedJudge:
 
     def learn(self, row: Row) -> None:
         """Take in the row that was scored last."""
-        for name, value in row.values.items():
+        for name, parts in self._planned(row):
+            value = row.values[name]
             if math.isfinite(value):
-                for part in self._parts(name):
+                for part in parts:
                     part.learn(value)
 
     def skip(self, row: Row, *, keep: bool) -> None:
@@ -173,6 +185,7 @@ class NamedJudge:
     def forget(self, series: str) -> None:
         """The series is young again."""
         self._series.pop(series, None)
+        self._plan_of = ()
 
     def to_bytes(self) -> bytes:
         """The whole state, exactly."""
@@ -195,4 +208,4 @@ class NamedJudge:
                     self._series[name] = parts
         except (msgspec.DecodeError, ValueError) as error:
             raise RowError(f"saved detectors of {len(state)} bytes can not be read: {error}") from error
-        self._blamed = saved.blamed
+        self._blamed, self._plan_of = saved.blamed, ()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
 
 from detectors.errors import RowError
 from detectors.gathering import Row
@@ -98,7 +97,7 @@ class SeriesJudge:
         self._is_accompanied = is_accompanied
         self._seed = seed
         self._memories: dict[str, Memories] = {}
-        self._profiles: dict[str, str] = {}
+        self.profiles: dict[str, str] = {}
         self._held: dict[str, Held] = {}
         self._scored: list[tuple[Memories, Scored]] = []
         self._plan: list[tuple[Memories, Sequence[str], Rows]] = []
@@ -110,24 +109,26 @@ class SeriesJudge:
         if names != self._planned:
             self._plan, self._planned = self._parted(names), names
         self._scored = [(memories, memories.score(some, rows, row)) for memories, some, rows in self._plan]
-        for name in names:
-            self._held.pop(name, None)
+        for name in [name for name in self._held if name in row.values]:
+            del self._held[name]
         weighed = [one for memories, scored in self._scored for one in self._weigh(memories, scored, row.time)]
         weighed += [
             Weighed(name, faded(one.score, row.time - one.time, one.interval), one.is_known, one.breaks_out)
             for name, one in self._held.items()
             if name not in row.values
         ]
+        if not weighed:
+            return Opinion(votes={self.name: 0.0})
         score = self.together(weighed, row.interval)
         if self._is_accompanied() and score == 0.0:
-            return Opinion(votes={self.name: max((one.score for one in weighed), default=0.0)})
-        rankings = [float(scored.readings.rankings.max()) for _, scored in self._scored]
-        return Opinion(score, max(rankings, default=0.0) / THRESHOLD, score, {self.name: score})
+            return Opinion(votes={self.name: max(one.score for one in weighed)})
+        ranking = max(float(scored.readings.rankings.max()) for _, scored in self._scored)
+        return Opinion(score, ranking / THRESHOLD, score, {self.name: score})
 
     def together(self, weighed: list[Weighed], interval_seconds: float) -> float:
         """One score of a host, of the scores of its series."""
         scores = [one.score for one in weighed]
-        if len(self._profiles) <= FEW:
+        if len(self.profiles) <= FEW:
             return max(scores, default=0.0)
         alone = max((one.score for one in weighed if one.breaks_out), default=0.0)
         if self._is_accompanied():
@@ -148,23 +149,24 @@ class SeriesJudge:
         return plan
 
     def _profile(self, name: str) -> str:
-        profile = self._profiles.get(name)
+        profile = self.profiles.get(name)
         if profile is None:
             profile = self._profile_of(name)
-            if profile == FULL.name and list(self._profiles.values()).count(profile) >= self._full_maximum:
+            if profile == FULL.name and list(self.profiles.values()).count(profile) >= self._full_maximum:
                 profile = LEAN.name
-            self._profiles[name] = profile
+            self.profiles[name] = profile
         return profile
 
     def _weigh(self, memories: Memories, scored: Scored, time: float) -> list[Weighed]:
-        """The scores of some series in units of an alarm; what matters of them is held."""
-        youth = memories.youth(scored, self._interval_of)
-        levels = np.maximum(scored.readings.scores - youth, 0.0) / THRESHOLD
-        counts = memories.raised(scored.rows)
-        scores: list[float] = np.where(counts, levels, np.minimum(levels, MUTED)).tolist()
+        """The strange ones of some series with their scores in units of an alarm; what matters of them is held."""
         weighed = []
-        for place, (name, score) in enumerate(zip(scored.names, scores, strict=True)):
+        for place in scored.strange:
+            name = scored.names[place]
             interval = self._interval_of(name)
+            level = float(scored.readings.scores[place]) - memories.youth(scored, place, interval)
+            score = max(level, 0.0) / THRESHOLD
+            if not memories.is_raised(scored, place):
+                score = min(score, MUTED)
             is_known = score >= 1.0 and memories.is_known(scored, place, interval)
             breaks_out = is_known and memories.breakout(scored, place) >= BREAKOUT
             weighed.append(Weighed(name, score, is_known, breaks_out))
@@ -174,8 +176,10 @@ class SeriesJudge:
         return weighed
 
     def learn(self, row: Row) -> None:
-        """The row that was scored last is learned: scoring has done so."""
+        """The row that was scored last is learned."""
         del row
+        for memories, scored in self._scored:
+            memories.learn(scored)
 
     def skip(self, row: Row, *, keep: bool) -> None:
         """The row that was scored last is not learned, or later."""
@@ -196,7 +200,7 @@ class SeriesJudge:
     def forget(self, series: str) -> None:
         """The series begins anew."""
         self._held.pop(series, None)
-        profile = self._profiles.pop(series, None)
+        profile = self.profiles.pop(series, None)
         if profile is not None:
             self._memories[profile].forget(series)
         self._planned = ()
@@ -217,6 +221,6 @@ class SeriesJudge:
                 raise RowError(f"saved series have profile {name!r}, wanted one of: {', '.join(PROFILES)}")
             self._memories[name] = Memories(PROFILES[name], seed=self._seed)
             self._memories[name].load(one)
-            self._profiles |= dict.fromkeys(self._memories[name].places, name)
+            self.profiles |= dict.fromkeys(self._memories[name].places, name)
         self._held = dict(saved.held)
         self._planned = ()

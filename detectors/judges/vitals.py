@@ -1,6 +1,5 @@
 """Many metrics of a host together, by their vital signs."""
 
-import copy
 from collections.abc import Callable
 
 import msgspec
@@ -19,7 +18,15 @@ class SavedVitals(msgspec.Struct, frozen=True, array_like=True):
     """A saved judge of many metrics."""
 
     vitals: bytes
+    is_judging: bool
     blamed: tuple[SeriesEvidence, ...]
+
+
+def copied(alarm: Alarm) -> Alarm:
+    """The alarm as it is now."""
+    return Alarm(
+        raised=alarm.raised, calm=alarm.calm, rise=alarm.rise, time=alarm.time, began=alarm.began, raises=alarm.raises
+    )
 
 
 class VitalsJudge:
@@ -33,33 +40,31 @@ class VitalsJudge:
         self._full_scale_of = full_scale_of
         self._vitals = HostVitals()
         self._was: tuple[list[Words], Alarm] = [], self._vitals.alarm
-        self._blamed: tuple[SeriesEvidence, ...] = ()
+        self._is_judging = False
+        self._blamed: tuple[SeriesEvidence, ...] | None = ()  # None: not asked yet
 
     def score(self, row: Row) -> Opinion:
         """Score the row; 0 while fewer than six metrics vary, or none is mature."""
+        vitals = self._vitals
         for name in row.values:
-            if name not in self._vitals.names:
-                self._vitals.declare(name, self._full_scale_of(name))
-        if len(self._vitals.names) < VARYING_LEAST:
+            if name not in vitals.names:
+                vitals.declare(name, self._full_scale_of(name))
+        if len(vitals.names) < VARYING_LEAST:
             return Opinion()
-        alarm = copy.copy(self._vitals.alarm)
-        self._was = [block.words.copy() for block in self._vitals.blocks], alarm
-        reading = self._vitals.step(row.time, row.values)
-        if not self.is_judging():
+        self._was = [block.words.copy() for block in vitals.blocks], copied(vitals.alarm)
+        reading = vitals.step(row.time, row.values)
+        self._is_judging = vitals.varying() >= VARYING_LEAST and vitals.mature()
+        if not self._is_judging:
             self._blamed = ()
             return Opinion()
-        score = reading.anomaly / alarm.level()
-        self._blamed = self._vitals.evidence() if score >= BLAME_FROM else ()
+        score = reading.anomaly / vitals.alarm.level()
+        self._blamed = None if score >= BLAME_FROM else ()
         return Opinion(score, reading.anomaly, reading.score, {"vitals": score})
 
     def knows_days(self) -> bool:
         """Whether the host has been judged for a day: before that its tails and relations are guesses."""
         alarm = self._vitals.alarm
-        return alarm.time - alarm.began >= DAY and self.is_judging()
-
-    def is_judging(self) -> bool:
-        """Whether enough metrics vary and are known well."""
-        return self._vitals.varying() >= VARYING_LEAST and self._vitals.mature()
+        return self._is_judging and alarm.time - alarm.began >= DAY
 
     def learn(self, row: Row) -> None:
         """The row that was scored last is learned: scoring has done so."""
@@ -82,6 +87,8 @@ class VitalsJudge:
 
     def blame(self) -> list[SeriesEvidence]:
         """The metrics to blame."""
+        if self._blamed is None:
+            self._blamed = self._vitals.evidence()
         return list(self._blamed)
 
     def forget(self, series: str) -> None:
@@ -93,7 +100,7 @@ class VitalsJudge:
 
     def to_bytes(self) -> bytes:
         """The whole state, exactly."""
-        return msgspec.msgpack.encode(SavedVitals(self._vitals.to_bytes(), self._blamed))
+        return msgspec.msgpack.encode(SavedVitals(self._vitals.to_bytes(), self._is_judging, tuple(self.blame())))
 
     def load(self, state: bytes) -> None:
         """Take over a state. RowError if the bytes are damaged or of another version."""
@@ -102,4 +109,4 @@ class VitalsJudge:
         except msgspec.DecodeError as error:
             raise RowError(f"saved vitals of {len(state)} bytes can not be read: {error}") from error
         self._vitals = HostVitals.from_bytes(saved.vitals)
-        self._blamed = saved.blamed
+        self._is_judging, self._blamed = saved.is_judging, saved.blamed
