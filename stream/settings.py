@@ -15,6 +15,7 @@ from detectors.errors import SettingsError as DetectorSettingsError
 from detectors.settings import Watch
 from remediations.documents import decode, read_yaml
 from remediations.errors import DocumentError
+from remediations.runner import Kept, RunLimits
 from stream.errors import SettingsError
 
 type Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -129,6 +130,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """File with the password of Ansible's vault, which others may not read, relative to the settings file."""
     private_key_file: str = ""
     """Private key for ssh, which others may not read, relative to the settings file."""
+    limits: RunLimits = RunLimits()
+    kept: Kept = Kept()
     run_concurrency_maximum: Positive = 2
     """Playbook runs at a time in this engine; further ones wait."""
     health_port: Port = 9463

@@ -10,8 +10,8 @@ SIGTERM cancels; closing stdin ends the run too.
 
 from remediations.runner.errors import RunLineError, RunnerError, RunRefusedError
 from remediations.runner.markers import MarkerReport, closing, inspection, marker_reports
-from remediations.runner.retention import Kept, remove_old_runs
-from remediations.runner.settings import RunLimits, RunnerSettings
+from remediations.runner.retention import remove_old_runs
+from remediations.runner.settings import Kept, RunLimits, RunnerSettings
 from remediations.runner.tree import process_name
 from remediations.runner.warm import Launch, RunHandle, WarmParent, is_warm_possible
 from remediations.runner.wire import PreparedRun, decode_line

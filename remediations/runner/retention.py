@@ -12,16 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from remediations.runner.settings import Seconds, Size
-
-
-class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much is kept of runs that have ended."""
-
-    age_seconds: Seconds = 30 * 86_400.0
-    """Folders of actions are removed after so long without a change."""
-    bytes_maximum: Size = 2_000_000_000
-    """Of all folders together; the oldest are removed first."""
+from remediations.runner.settings import Kept
 
 
 class StoredRun(msgspec.Struct, frozen=True):
@@ -32,10 +23,10 @@ class StoredRun(msgspec.Struct, frozen=True):
     size: int
 
 
-def remove_old_runs(folder: Path, kept: Kept, now: float, unfinished: Collection[str] = ()) -> tuple[str, ...]:
-    """Remove what exceeds `kept` at `now` (epoch seconds), but nothing of the `unfinished` actions; the removed ids."""
+def remove_old_runs(folder: Path, kept: Kept, now: float, evidence: Collection[str] = ()) -> tuple[str, ...]:
+    """Remove what exceeds `kept` at `now` (epoch seconds), but no `evidence`; the removed ids of actions."""
     runs = sorted(
-        (stored(path) for path in folder.iterdir() if path.is_dir() and path.name not in unfinished),
+        (stored(path) for path in folder.iterdir() if path.is_dir() and path.name not in evidence),
         key=lambda run: run.changed,
     )
     size = sum(run.size for run in runs)

@@ -28,6 +28,15 @@ class RunLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of all files of events together; the rest is left out."""
 
 
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is kept of runs that have ended."""
+
+    age_seconds: Seconds = 30 * 86_400.0
+    """Folders of actions are removed after so long without a change."""
+    bytes_maximum: Size = 2_000_000_000
+    """Of all folders together; the oldest are removed first."""
+
+
 class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where runs live, what they may know and how large they may grow.
 
@@ -49,4 +58,5 @@ class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     private_key_file: str = ""
     pid_namespace: bool = True
     limits: RunLimits = RunLimits()
+    kept: Kept = Kept()
     free_bytes_minimum: Size = 50_000_000

@@ -69,8 +69,8 @@ class Runner(Protocol):
     def recorded(self, request: RunRequest) -> RunResult | None:
         """How an earlier run of the request ended, if its run process could still write it down."""
 
-    def tidy(self, now: float, unfinished: Collection[str]) -> None:
-        """Remove the artifacts of old runs, but none of the unfinished actions."""
+    def tidy(self, now: float, evidence: Collection[str]) -> None:
+        """Remove the artifacts of old runs, but none of actions that are `evidence`."""
 
     async def inspect(self, request: RunRequest) -> MarkerReport:
         """Read the marker on the target."""

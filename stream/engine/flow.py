@@ -219,6 +219,8 @@ def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:
         environment=settings.engine.environment,
         vault_password_file=settings.engine.vault_password_file,
         private_key_file=settings.engine.private_key_file,
+        limits=settings.engine.limits,
+        kept=settings.engine.kept,
     )
 
 

@@ -13,6 +13,7 @@ unknown      end what still runs here; then whoever knows tells:
 import asyncio
 
 from remediations.incidents import Action, ActionStatus
+from remediations.ledger import Ledger
 from remediations.records import HumanNeeded, Record, RunFinished, RunNotExecuted, RunRevoked, RunUnknown
 from remediations.runner import MarkerReport, RunnerError
 from remediations.runs import MarkerState, RunRequest, RunResult, RunStatus
@@ -42,12 +43,17 @@ async def recover_runs(context: EngineContext) -> None:
 
 
 async def tidy_runs(context: EngineContext) -> None:
-    """Now and then remove the artifacts of old runs; what is still to be found out keeps its own."""
+    """Now and then remove the artifacts of old runs; what is still in evidence keeps its own."""
     now = context.clock.now()
     if now >= context.tidy_time + TIDY_SECONDS:
         context.tidy_time = now
-        unfinished = {action.action_id for action in context.ledger.unfinished()}
-        await asyncio.to_thread(context.runner.tidy, now, unfinished)
+        await asyncio.to_thread(context.runner.tidy, now, in_evidence(context.ledger))
+
+
+def in_evidence(ledger: Ledger) -> set[str]:
+    """Actions whose outcome is to be found out, and all of incidents that are open, a human's too."""
+    unfinished = {action.action_id for action in ledger.unfinished()}
+    return unfinished.union(*(incident.actions for incident in ledger.open_incidents()))
 
 
 async def let_go(context: EngineContext, action: Action, reason: str) -> None:

@@ -96,11 +96,11 @@ class AnsibleRunner:
         results = runner.recorded_results(request, self._settings)
         return results[-1] if results else None
 
-    def tidy(self, now: float, unfinished: Collection[str]) -> None:
-        """Remove the artifacts of old runs, but none of the unfinished actions."""
+    def tidy(self, now: float, evidence: Collection[str]) -> None:
+        """Remove the artifacts of old runs, but none of actions that are `evidence`."""
         folder = Path(self._settings.folder)
         if folder.is_dir():
-            runner.remove_old_runs(folder, runner.Kept(), now, unfinished)
+            runner.remove_old_runs(folder, self._settings.kept, now, evidence)
 
     async def inspect(self, request: RunRequest) -> MarkerReport:
         """Read the marker on the target. Raises RunnerError when that can not even be tried."""

@@ -41,6 +41,8 @@ REFUSED = [
         id="unknown drift detector",
     ),
     pytest.param("detect: {drift: {block_seconds: 0}}", "detect.drift.block_seconds: is 0, wanted", id="no block"),
+    pytest.param("engine: {limits: {memory_bytes_maximum: 0}}", "memory_bytes_maximum: is 0, wanted", id="no memory"),
+    pytest.param("engine: {kept: {age_seconds: -1}}", "engine.kept.age_seconds: is -1, wanted", id="kept for no time"),
     pytest.param("log_format: xml", "log_format: is 'xml', wanted one of console, json", id="not among the choices"),
     pytest.param("kafka: {partitions: 4, partitions: 8}", "key partitions is there twice", id="key twice"),
     pytest.param("kafka: [", "line 1, column 9", id="no YAML"),
