@@ -27,7 +27,8 @@ class LogsJudge(SeriesJudge):
         parts = [one.score for one in weighed if is_of_templates(one.name)]
         voice = max(parts, default=0.0) - math.log10(max(self._templates(), 1)) / THRESHOLD
         severe = max((one.score for one in weighed if one.name in SEVERE and one.is_known), default=0.0)
-        return joint([*levels, severe, max(voice, 0.0)], interval_seconds)
+        voice = max(voice, 0.0)
+        return max(joint([*levels, voice], interval_seconds), joint([severe, severe, voice], interval_seconds))
 
     def _templates(self) -> int:
         return sum(is_of_templates(name) for name in self.profiles)
