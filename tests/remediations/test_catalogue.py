@@ -87,6 +87,16 @@ def test_inputs_are_what_the_roles_declare_and_the_play_leaves_open(folder: Path
     }
 
 
+def test_an_input_is_required_if_any_role_has_no_value_for_it(folder: Path) -> None:
+    """A default makes it free to leave out, unless another role has none."""
+    options = "argument_specs: {main: {options: {restart_wait: {type: int, required: true%s}}}}"
+    write(folder / "roles/marker/meta/argument_specs.yml", options % ", default: 5")
+    assert not restart(folder).inputs["restart_wait"].required
+    write(folder / "restart.yml", "- {hosts: all, roles: [restart, marker], vars: {restart_quiet: true}}")
+    write(folder / "roles/marker/meta/argument_specs.yml", options % "")
+    assert restart(folder).inputs["restart_wait"].required
+
+
 def test_a_playbook_is_offered_with_its_sidecar(folder: Path) -> None:
     """A playbook without a sidecar is nobody's to name; the path of one that is offered is absolute."""
     write(folder / "look.yml", PLAY)
@@ -167,6 +177,18 @@ def test_a_link_inside_of_the_folder_is_followed(folder: Path) -> None:
     (folder / "roles/restart/files/b").symlink_to("a")
     before = restart(folder).digest
     write(folder / "roles/restart/files/a", "y")
+    assert before != restart(folder).digest
+
+
+def test_where_a_link_to_a_folder_leads_counts(folder: Path) -> None:
+    """Switching the link of a release is a change."""
+    for name in ("a", "b"):
+        write(folder / f"roles/restart/{name}/x", "x")
+    link = folder / "roles/restart/files"
+    link.symlink_to("a")
+    before = restart(folder).digest
+    link.unlink()
+    link.symlink_to("b")
     assert before != restart(folder).digest
 
 
@@ -260,6 +282,18 @@ def test_a_link_that_leaves_the_folder_is_refused(
             "- {hosts: all, tasks: [{import_role: {name: '{{ role }}'}}]}",
             "restart.yml: uses the role '{{ role }}', wanted the plain name of a role",
             id="a role that nobody knows before",
+        ),
+        pytest.param(
+            "restart.yml",
+            "- {hosts: all, roles: [../restart]}",
+            "restart.yml: uses the role '../restart', wanted the plain name of a role",
+            id="a role by its path",
+        ),
+        pytest.param(
+            "restart.meta.yml",
+            SIDECAR + "inputs: {restart_wait: {from: constant, value: true}}",
+            "restart.meta.yml: inputs.restart_wait: has the value True, wanted int",
+            id="truth for a number",
         ),
         pytest.param(
             "restart.yml",
