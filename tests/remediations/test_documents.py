@@ -68,7 +68,7 @@ def refusal(folder: Path, text: str | bytes, kind: type) -> str:
         ),
         pytest.param(
             f"version: 1\nrules: [{{{RULE}, match: {{kinds: [anomaly, noise]}}}}]",
-            "rules[0].match.kinds[1]: is 'noise', wanted one of anomaly, silence",
+            "rules[0].match.kinds[1]: is 'noise', wanted one of anomaly, silence, drift, fleet",
             id="an unknown kind",
         ),
         pytest.param(

@@ -80,3 +80,16 @@ def test_an_input_by_expression_is_checked_like_any_other(expression: str, expec
         PLAYBOOK, sidecar=sidecar, inputs={"count": InputSpec(type="int", choices=(6, 7))}
     )
     assert expected == inputs.resolve(playbook, {}, Target("web-1", VARIABLES), INCIDENT)
+
+
+def test_a_rules_own_value_wins_over_the_sidecars_source() -> None:
+    """A policy may say for its hosts what the sidecar says for all."""
+    sidecar = msgspec.structs.replace(PLAYBOOK.sidecar, inputs={"count": FromExpression("1")})
+    playbook = msgspec.structs.replace(PLAYBOOK, sidecar=sidecar, inputs={"count": InputSpec(type="int")})
+    assert Inputs(values={"count": 2}) == inputs.resolve(playbook, {"count": 2}, Target("web-1", {}), INCIDENT)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), True])
+def test_a_number_is_a_finite_one(value: float) -> None:
+    """Neither infinity nor truth makes a limit."""
+    assert inputs.misfit(InputSpec(type="float"), value).endswith("wanted float")
