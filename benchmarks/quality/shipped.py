@@ -66,6 +66,8 @@ def watch(table: Table, settings: DetectorSettings) -> Verdicts:
         if max(host.opinion.level, host.opinion.score) >= BLAMED_FROM:
             blamed[row] = " ".join(one.series for one in host.evidence().series)
     cpu, wall = clock.read()
+    if len(table.metrics) == 1:
+        blamed = []  # there is nothing to choose from
     return Verdicts(scores, rankings, alarms, blamed, cpu, wall, len(host.encode()) // max(len(table.metrics), 1))
 
 
