@@ -16,6 +16,7 @@ type Scalar = str | int | float | bool
 type Seconds = Annotated[float, msgspec.Meta(ge=0)]
 type WindowSeconds = Annotated[float, msgspec.Meta(ge=0, le=WINDOW_MAXIMUM_SECONDS)]
 type Count = Annotated[int, msgspec.Meta(ge=0)]
+type TargetKind = Literal["anomaly", "silence", "drift"]  # values of SignalKind that one host has
 type Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 
 
@@ -40,10 +41,15 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a run counts as having helped: the signal must clear on data newer than its end plus `settle_seconds`."""
+    """When a run counts as having helped: signals must be clear on data newer than its end plus `settle_seconds`.
+
+    `signals` are the kinds that must be clear on the target, whatever else is raised there; empty: all signals of the
+    incident. A fleet event is of no single target and cannot be asked for.
+    """
 
     settle_seconds: Seconds = 5.0
     deadline_seconds: Seconds = 300.0
+    signals: tuple[TargetKind, ...] = ()
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

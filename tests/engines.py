@@ -70,6 +70,7 @@ class Rules(msgspec.Struct, frozen=True):
     cooldown_seconds: float = 0
     settle_seconds: float = 0
     deadline_seconds: float = 60
+    signals: tuple[str, ...] = ()
     concurrency_maximum: int = 10
     idempotent: bool = False
     then: str = "true"
@@ -91,6 +92,7 @@ def policy(rules: Rules) -> bytes:
                     "verification": {
                         "settle_seconds": rules.settle_seconds,
                         "deadline_seconds": rules.deadline_seconds,
+                        "signals": rules.signals,
                     },
                 }
             ],

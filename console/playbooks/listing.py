@@ -18,6 +18,7 @@ from remediations.playbooks import (
     Playbook,
     Risk,
 )
+from remediations.policies import Verification
 
 DIGEST_CHARACTERS = 12
 
@@ -57,6 +58,7 @@ class PlaybookRow(msgspec.Struct, frozen=True):
     idempotent: bool
     undo: str | None
     timeout_seconds: float
+    verification: Verification
     digest: str
     acceptance: Acceptance
     inputs: tuple[InputRow, ...]
@@ -90,6 +92,7 @@ def _row(playbook: Playbook, accepted: str) -> PlaybookRow:
         idempotent=sidecar.idempotent,
         undo=sidecar.undo,
         timeout_seconds=sidecar.timeout_seconds,
+        verification=sidecar.verification,
         digest=playbook.digest,
         acceptance=Acceptance.ACCEPTED if accepted == playbook.digest else changed,
         inputs=tuple(
@@ -122,6 +125,13 @@ def source(given: InputSource | None) -> str:
             return "a rule or the inventory"
 
 
+def helped(wanted: Verification) -> str:
+    """Say when a run counts as having helped."""
+    kinds = ", ".join(wanted.signals) or "all signals of the incident"
+    latest = max(wanted.deadline_seconds, wanted.settle_seconds)
+    return f"helped if clear {wanted.settle_seconds:g} to {latest:g} s after its end: {kinds}"
+
+
 def _heading(row: PlaybookRow) -> Text:
     style = "green" if row.acceptance is Acceptance.ACCEPTED else "yellow"
     word = {Acceptance.NEW: "not accepted yet", Acceptance.CHANGED: "changed since it was accepted"}
@@ -137,6 +147,7 @@ def _facts(row: PlaybookRow) -> Text:
         *([f"acts through {', '.join(row.delegates)}"] if row.delegates else ()),
         f"at most {row.hosts_maximum} host{'s' if row.hosts_maximum > 1 else ''} a run",
         f"{row.timeout_seconds:g} s",
+        helped(row.verification),
         f"undo {row.undo or 'none'}",
         "idempotent" if row.idempotent else "not idempotent",
         "check mode" if row.supports_check else "no check mode",

@@ -2,12 +2,20 @@
 
 import msgspec
 
-from detectors.signals import HostState, HostStatus
+from detectors.signals import HostState, HostStatus, SignalKind
 from remediations.incidents import Action, Incident
 from remediations.policies import Verification
 from remediations.records import RunVerified, VerificationOutcome
 from remediations.runs import RunStatus
 from stream.engine.context import EngineContext
+
+TROUBLE = frozenset({SignalKind.ANOMALY, SignalKind.SILENCE})
+CLEAR_STATES = {
+    SignalKind.ANOMALY: {HostState.NORMAL},
+    SignalKind.SILENCE: {HostState.NORMAL, HostState.ANOMALOUS, HostState.YOUNG},
+    SignalKind.DRIFT: {HostState.NORMAL, HostState.ANOMALOUS},
+}
+"""In which states of a host its newest sample can show a kind clear."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -58,7 +66,7 @@ def judge(action: Action, incident: Incident, status: HostStatus | None, now: fl
         return Judgement(VerificationOutcome.FAILED, f"run_{action.run_status.value}")
     wanted = action.verification or Verification()
     settled = action.ended_time + wanted.settle_seconds
-    clear_time, raised_time = observed(incident, status)
+    clear_time, raised_time = observed(incident, status, watched(wanted, incident))
     if clear_time > settled:
         return Judgement(VerificationOutcome.SUCCESS, "signals_cleared", clear_time)
     if now < action.ended_time + max(wanted.deadline_seconds, wanted.settle_seconds):
@@ -68,16 +76,31 @@ def judge(action: Action, incident: Incident, status: HostStatus | None, now: fl
     return Judgement(VerificationOutcome.UNKNOWN, "no_newer_data")
 
 
-def observed(incident: Incident, status: HostStatus | None) -> tuple[float, float]:
-    """Event times of the newest data that shows the host clear, and that shows it in trouble (0 if none)."""
-    if incident.raised:
-        times = [signal.time for signal in incident.raised.values()]
-        if status is not None and status.state is not HostState.SILENT:
-            times.append(status.last_sample_time)
-        return 0.0, max(times)
-    times = [incident.cleared_time or 0.0]
-    if status is not None and status.state is HostState.NORMAL:
-        times.append(status.last_sample_time)
-    if status is not None and status.state is HostState.ANOMALOUS and status.last_sample_time > max(times):
-        return 0.0, status.last_sample_time
-    return max(times), 0.0
+def watched(wanted: Verification, incident: Incident) -> frozenset[SignalKind]:
+    """The kinds that must be clear: those that are asked for, else trouble and whatever the incident still rests on."""
+    if wanted.signals:
+        return frozenset(SignalKind(kind) for kind in wanted.signals)
+    return TROUBLE | {signal.kind for signal in incident.raised.values()}
+
+
+def observed(incident: Incident, status: HostStatus | None, kinds: frozenset[SignalKind]) -> tuple[float, float]:
+    """Event times of the newest data that shows these kinds clear, and that shows one of them raised (0 if none)."""
+    raised = [signal.time for signal in incident.raised.values() if signal.kind in kinds]
+    seen = status.last_sample_time if status is not None and status.state is not HostState.SILENT else 0.0
+    if raised:
+        return 0.0, max(*raised, seen)
+    told = (incident.cleared_time or 0.0) if kinds <= TROUBLE else 0.0  # beside trouble no drift is written down
+    if status is not None and seen > told and shows_raised(status, kinds):
+        return 0.0, seen
+    return max(told, seen if status is not None and shows_clear(status, kinds) else 0.0), 0.0
+
+
+def shows_raised(status: HostStatus, kinds: frozenset[SignalKind]) -> bool:
+    """Whether the roster's newest sample shows one of the kinds raised. Of silence there is no sample."""
+    is_anomalous = SignalKind.ANOMALY in kinds and status.state is HostState.ANOMALOUS
+    return is_anomalous or (SignalKind.DRIFT in kinds and bool(status.moved))
+
+
+def shows_clear(status: HostStatus, kinds: frozenset[SignalKind]) -> bool:
+    """Whether the roster's newest sample shows all of the kinds clear. A young model can tell of silence alone."""
+    return not shows_raised(status, kinds) and all(status.state in CLEAR_STATES[kind] for kind in kinds)

@@ -86,6 +86,26 @@ def test_a_playbook_is_listed_with_its_inputs(folder: Path) -> None:
     assert "canary" not in text + said(folder, "--json")[1]
 
 
+VERIFICATIONS = {
+    "as it is": ("", "helped if clear 5 to 300 s after its end: all signals of the incident"),
+    "its own": (
+        "verification: {settle_seconds: 2.5, deadline_seconds: 60, signals: [anomaly, silence]}\n",
+        "helped if clear 2.5 to 60 s after its end: anomaly, silence",
+    ),
+    "a deadline that is over before": (
+        "verification: {settle_seconds: 90, deadline_seconds: 60}\n",
+        "helped if clear 90 to 90 s after its end: all signals of the incident",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), VERIFICATIONS.values(), ids=VERIFICATIONS.keys())
+def test_the_list_says_when_a_run_has_helped(folder: Path, text: str, expected: str) -> None:
+    """Which signals must be clear, from when and until when."""
+    (folder / "playbooks/sweep.meta.yml").write_text(SIDECAR + text)
+    assert expected in " ".join(said(folder)[1].split())
+
+
 SOUND = """\
 - name: Sweep
   hosts: targets

@@ -340,6 +340,18 @@ def test_a_link_that_leaves_the_folder_is_refused(
             " '^[A-Za-z_][A-Za-z0-9_]{0,127}\\\\Z'",
             id="delegates by a template",
         ),
+        pytest.param(
+            "restart.meta.yml",
+            SIDECAR + "verification: {signals: [anomaly, noise]}",
+            "restart.meta.yml: verification.signals[1]: is 'noise', wanted one of anomaly, drift, silence",
+            id="a kind of signal that is not there",
+        ),
+        pytest.param(
+            "restart.meta.yml",
+            SIDECAR + "verification: {signals: [fleet]}",
+            "restart.meta.yml: verification.signals[0]: is 'fleet', wanted one of anomaly, drift, silence",
+            id="a kind of signal that no target has",
+        ),
     ],
 )
 def test_what_breaks_the_contract_is_refused(folder: Path, name: str, text: str, message: str) -> None:

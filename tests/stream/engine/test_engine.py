@@ -15,6 +15,7 @@ from remediations.records import (
     HumanNeeded,
     IncidentClosed,
     RunFinished,
+    RunStarted,
     RunVerified,
     VerificationOutcome,
 )
@@ -93,6 +94,22 @@ async def test_only_the_stream_makes_a_success(
         assert verified.outcome is outcome
         (human,) = [record for record in records if isinstance(record, HumanNeeded)]
         assert human.reason == f"attempts_exhausted: 1 run, the last one {outcome.value}"
+
+
+async def test_a_run_is_judged_by_the_signals_that_its_start_wrote_down(kafka: Kafka, tmp_path: Path) -> None:
+    """Asked for silence alone, a host that is heard is a success; the anomaly that goes on is left to a human."""
+    async with fleet(kafka, tmp_path, Rules(signals=("silence",))) as one:
+        async with one.engine(runner=FakeRunner()):
+            await one.fail()
+            await one.wait_for("run.finished")
+            await asyncio.sleep(0.1)
+            await one.publish(status("h1", HostState.ANOMALOUS))
+            records = await one.wait_for("incident.needs_human")
+        assert [record.outcome for record in records if isinstance(record, RunVerified)] == [
+            VerificationOutcome.SUCCESS
+        ]
+        started = [record.verification.signals for record in records if isinstance(record, RunStarted)]
+        assert started == [("silence",)]
 
 
 async def test_an_incident_left_to_a_human_closes_when_its_signals_clear(kafka: Kafka, tmp_path: Path) -> None:

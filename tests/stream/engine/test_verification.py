@@ -5,7 +5,7 @@ import pytest
 
 from detectors.signals import Evidence, HostState, HostStatus, Signal, SignalKind, SignalState
 from remediations.incidents import Action, ActionStatus, Claim, Incident, RaisedSignal
-from remediations.policies import Verification
+from remediations.policies import TargetKind, Verification
 from remediations.records import ClaimLimits, VerificationOutcome
 from remediations.runs import RunStatus
 from stream.engine.recovery import RUN_GRACE_SECONDS, is_abandoned
@@ -89,6 +89,54 @@ def test_a_successful_run_is_judged_by_newer_data(
     """Clear on newer data: success. Raised on newer data at the deadline: ineffective. No newer data: unknown."""
     judgement = judge(ACTION, incident, status, now)
     assert expected == (None if judgement is None else (judgement.outcome, judgement.observed_time))
+
+
+def resting_on(*kinds: SignalKind) -> Incident:
+    """The incident with one raised signal of each kind."""
+    raised = {kind.value: RaisedSignal(kind.value, kind, END - 30, 7.0) for kind in kinds}
+    return msgspec.structs.replace(RAISED, raised=raised)
+
+
+def moved(state: HostState) -> HostStatus:
+    """A roster entry of a host with a level that has moved."""
+    return msgspec.structs.replace(seen(state, SETTLED + 3), moved=("disk.used",))
+
+
+ANOMALY, SILENCE, DRIFT = SignalKind.ANOMALY, SignalKind.SILENCE, SignalKind.DRIFT
+NORMAL, YOUNG, SILENT, ANOMALOUS = (
+    seen(state, SETTLED + 3) for state in (HostState.NORMAL, HostState.YOUNG, HostState.SILENT, HostState.ANOMALOUS)
+)
+CLEARED, CLEARED_EARLY = cleared_at(SETTLED + 1), cleared_at(END - 1)
+
+type Wanted = tuple[TargetKind, ...]
+WANTED: dict[str, tuple[Wanted, Incident, HostStatus | None, VerificationOutcome]] = {
+    "another kind is raised still": (("silence",), resting_on(ANOMALY), ANOMALOUS, SUCCESS),
+    "nothing asked for: every kind counts": ((), resting_on(ANOMALY), ANOMALOUS, INEFFECTIVE),
+    "a kind asked for is raised still": (("silence",), resting_on(SILENCE), NORMAL, INEFFECTIVE),
+    "one of two is raised still": (("anomaly", "silence"), resting_on(SILENCE), NORMAL, INEFFECTIVE),
+    "a young model tells of silence": (("silence",), resting_on(ANOMALY), YOUNG, SUCCESS),
+    "a young model tells of nothing else": (("anomaly", "silence"), CLEARED_EARLY, YOUNG, UNKNOWN),
+    "a silent host shows no end of an anomaly": (("anomaly",), resting_on(SILENCE), SILENT, UNKNOWN),
+    "a host that fell silent since": (("silence",), CLEARED_EARLY, SILENT, UNKNOWN),
+    "the log tells that both cleared": (("anomaly", "silence"), CLEARED, None, SUCCESS),
+    "anomalous anew": (("anomaly",), CLEARED, ANOMALOUS, INEFFECTIVE),
+    "anomalous anew, asked for silence": (("silence",), CLEARED, ANOMALOUS, SUCCESS),
+    "a drift beside trouble is not in the log": (("drift",), CLEARED, None, UNKNOWN),
+    "a level that has moved": (("drift",), CLEARED, moved(HostState.NORMAL), INEFFECTIVE),
+    "no level that has moved": (("drift",), CLEARED, ANOMALOUS, SUCCESS),
+    "a level that has moved, asked for an anomaly": (("anomaly",), CLEARED, moved(HostState.NORMAL), SUCCESS),
+    "a drift is raised still": (("drift",), resting_on(DRIFT), NORMAL, INEFFECTIVE),
+}
+
+
+@pytest.mark.parametrize(("signals", "incident", "status", "expected"), WANTED.values(), ids=WANTED.keys())
+def test_the_kinds_that_are_asked_for_decide(
+    signals: Wanted, incident: Incident, status: HostStatus | None, expected: VerificationOutcome
+) -> None:
+    """At the deadline a run is judged by the kinds that its start wrote down, whatever else is raised on the host."""
+    wanted = Verification(settle_seconds=5, deadline_seconds=60, signals=signals)
+    judgement = judge(msgspec.structs.replace(ACTION, verification=wanted), incident, status, DEADLINE)
+    assert expected == (None if judgement is None else judgement.outcome)
 
 
 @pytest.mark.parametrize(
