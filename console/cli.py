@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from console import queries, rendering
 from console.demo.demo import run as run_demo
@@ -24,7 +24,7 @@ from console.models import models
 from console.options import NO, AsJson, Config, Servers, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
-from console.runs import tail_run
+from console.runs import draw_entry, tail_run
 from remediations.acceptance import read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
@@ -166,7 +166,8 @@ def audit_tail(
 
     async def tail() -> None:
         async for entry in tail_audit(settings, lines, follow=follow):
-            _print_line(queries.audit_line(entry), as_json=as_json)
+            line = queries.audit_line(entry)
+            _print_line(line, rendering.draw_audit_line(line), as_json=as_json)
 
     asyncio.run(tail())
 
@@ -184,7 +185,7 @@ def runs_tail(
 
     async def tail() -> None:
         async for entry in tail_run(settings, run):
-            _print_line(queries.audit_line(entry), as_json=as_json)
+            _print_line(queries.audit_line(entry), draw_entry(entry), as_json=as_json)
 
     asyncio.run(tail())
 
@@ -249,11 +250,11 @@ def _leave(words: str, status: int) -> None:
     sys.exit(status)
 
 
-def _print_line(line: queries.AuditLine, *, as_json: bool) -> None:
+def _print_line(line: queries.AuditLine, drawing: RenderableType, *, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(line).decode())
     else:
-        Console(soft_wrap=True).print(rendering.draw_audit_line(line))
+        Console(soft_wrap=True).print(drawing)
 
 
 def _checkpoint(text: str) -> Seen:

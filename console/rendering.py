@@ -20,7 +20,7 @@ from console.queries import (
     RulesAnswer,
     Step,
 )
-from console.sentences import ago, because, conclusion, crowd, denial, number, say, series_name, span, utc
+from console.sentences import ago, because, conclusion, crowd, denial, number, results, say, series_name, span, utc
 from detectors.fleet import FleetView
 from detectors.signals import HostState, LineEvidence, Signal, WindowPoint
 from remediations.chain import ChainReport, FaultKind
@@ -342,6 +342,8 @@ def _timeline(steps: Sequence[Step], now: float) -> Tree:
         branch = tree.add(_step_line(group))
         if isinstance(step.record, DecisionMade):
             _add_gates(branch, step.record.gates, now)
+        for line in results(step.record):
+            branch.add(plain(line))
     return tree
 
 

@@ -1,8 +1,13 @@
-"""One run in the audit log: found by what an operator types, followed to its end."""
+"""One run in the audit log: found by what an operator types, followed to its end, shown line by line."""
 
 from collections.abc import AsyncIterator, Iterable
 
+from rich.console import Group, RenderableType
+
 from console.errors import RunNotFoundError
+from console.queries import audit_line
+from console.rendering import draw_audit_line, plain
+from console.sentences import results
 from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunStarted
 from stream.audit.log import open_reader
 from stream.settings import Settings
@@ -52,3 +57,8 @@ async def tail_run(settings: Settings, wanted: str) -> AsyncIterator[Entry]:
 def of_run(entries: Iterable[Entry], action_id: str) -> list[Entry]:
     """The entries about one run."""
     return [entry for entry in entries if entry.record is not None and action_of(entry.record) == action_id]
+
+
+def draw_entry(entry: Entry) -> RenderableType:
+    """One record of a run as one line; below its end what the playbook gave back, a line for each host."""
+    return Group(draw_audit_line(audit_line(entry)), *(plain(f"    {line}") for line in results(entry.record)))

@@ -7,6 +7,8 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from detectors.fleet import FleetView
 from detectors.signals import SeriesEvidence
 from remediations.records import (
@@ -88,6 +90,7 @@ REASONS = {
 
 COMMON_SHOWN = 3
 HOSTS_SHOWN = 5
+LINE_CHARACTERS = 200
 UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -204,6 +207,38 @@ def _finished(record: RunFinished) -> str:
     why = f": {because(record.reason)}" if record.reason else ""
     told = ", told by the marker on the target" if record.how == "marker" else ""
     return f"playbook ended: {record.status.value}{code}{told}{why}"
+
+
+def results(record: Record | None) -> tuple[str, ...]:
+    """What the playbook of a finished run gave back by `set_stats`: a short line for each host, none for other records.
+
+    A value whose keys are hosts of the run is told by host, any other with the host that the run was for.
+    """
+    if not isinstance(record, RunFinished):
+        return ()
+    told: dict[str, list[str]] = {}
+    for name, value in record.result.items():
+        is_by_host = isinstance(value, dict) and value and value.keys() <= {record.host, *record.hosts}
+        by_host = value if isinstance(value, dict) and is_by_host else {record.host: value}
+        for host, given in by_host.items():
+            told.setdefault(host, []).append(f"{name}: {_given(given)}")
+    lines = [_shortened(f"result on {host}: {'; '.join(parts)}") for host, parts in told.items()]
+    more = len(lines) - HOSTS_SHOWN
+    return (*lines[:HOSTS_SHOWN], *([f"and the results on {more} more hosts"] if more > 0 else ()))
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= LINE_CHARACTERS else f"{words[: LINE_CHARACTERS - 1]}…"
+
+
+def _given(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_plain_value(each)}" for key, each in value.items()) or "nothing"
+    return _plain_value(value)
+
+
+def _plain_value(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _unknown(record: RunUnknown) -> str:

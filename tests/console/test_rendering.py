@@ -80,6 +80,7 @@ def test_the_story_of_a_repair_reads_from_top_to_bottom() -> None:
         "playbook restart starts (at most 1m) #5",
         "✎ task 2: Restart the service: changed on web-01 in 1.2 s #6",
         "playbook ended: successful, rc 0 #7",
+        "result on web-01: pid: 7",
         "anomaly signal cleared, score 0.40 #8",
         "verification: success, score 0.40 #9",
         "incident closed: a run helped, shown by new data #10",

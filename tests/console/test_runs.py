@@ -1,16 +1,18 @@
 """A run is found by what an operator types, and followed to its end."""
 
+import io
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from console.errors import RunNotFoundError
-from console.runs import ENDS, find_run, of_run, tail_run
-from console.sentences import say
+from console.runs import ENDS, draw_entry, find_run, of_run, tail_run
+from console.sentences import results, say
 from remediations.policies import Verification
 from remediations.records import Record, RunFinished, RunProgressed, RunStarted
-from remediations.runs import RunStatus, TaskEvent, TaskOutcome
+from remediations.runs import HostCounts, RunStatus, TaskEvent, TaskOutcome
 from tests.console.stories import ONE, log
 from tests.engines import FakeRunner, Rules, fleet, tag_of
 from tests.kafka import Kafka
@@ -69,6 +71,56 @@ def test_line_of_a_task(case: str) -> None:
     """A task is told with its place among those of its play, where that is known."""
     task, line = PLACES[case]
     assert line == say(RunProgressed(ONE, "web-01", FIRST, "c", task))
+
+
+BEFORE_AND_AFTER = {"service": "web", "before": {"pid": 7}, "after": 8}
+HOSTILE = "[red]\x1b[2J\u202e\n"
+RESULTS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "nothing": ({}, ()),
+    "by host": (
+        {"restart": {"web-01": BEFORE_AND_AFTER}},
+        ('result on web-01: restart: service=web, before={"pid":7}, after=8',),
+    ),
+    "by two hosts": (
+        {"clean": {"web-01": {"bytes": 5}, "web-02": {}}, "seen": {"web-02": True}},
+        ("result on web-01: clean: bytes=5", "result on web-02: clean: nothing; seen: true"),
+    ),
+    "not by host": ({"pid": 7, "names": {"web-9": "x"}}, ("result on web-01: pid: 7; names: web-9=x",)),
+    "empty": ({"kept": {}, "gone": None}, ("result on web-01: kept: nothing; gone: null",)),
+    "long": ({"log": "x" * 300}, (f"result on web-01: log: {'x' * 176}…",)),
+    "many hosts": (
+        {"ok": {f"web-0{number}": True for number in range(1, 9)}},
+        (*(f"result on web-0{number}: ok: true" for number in range(1, 6)), "and the results on 3 more hosts"),
+    ),
+}
+
+
+def finished(result: dict[str, object]) -> RunFinished:
+    """The end of a run on eight hosts that gave this back."""
+    counts = {f"web-0{number}": HostCounts(ok=1) for number in range(1, 9)}
+    return RunFinished(ONE, "web-01", FIRST, "c", RunStatus.SUCCESSFUL, 0, "", counts, result)
+
+
+@pytest.mark.parametrize(("result", "expected"), RESULTS.values(), ids=RESULTS.keys())
+def test_what_a_run_gave_back(result: dict[str, object], expected: tuple[str, ...]) -> None:
+    """A short line for each host, and no more of them than are read at a glance."""
+    assert expected == results(finished(result))
+
+
+def test_only_the_end_of_a_run_gives_something_back() -> None:
+    """Other records have no such line."""
+    assert [()] * 2 == [results(entry.record) for entry in ENTRIES[:2]]
+
+
+def test_a_result_is_shown_below_the_end_and_steers_no_terminal() -> None:
+    """What a target said stays letters: no markup, no escape, no line of its own."""
+    out = io.StringIO()
+    entry = log(finished({"said": HOSTILE, HOSTILE: {"web-01": {HOSTILE: [HOSTILE]}}}))[0]
+    Console(file=out, soft_wrap=True, force_terminal=True, color_system=None).print(draw_entry(entry))
+    end, result = out.getvalue().splitlines()
+    assert end.endswith("web-01           playbook ended: successful, rc 0")
+    assert result.startswith("    result on web-01: said: [red]\ufffd[2J\ufffd\ufffd; [red]")
+    assert result.isprintable()
 
 
 def test_entries_of_a_run() -> None:
