@@ -25,7 +25,7 @@ from console.options import NO, AsJson, Config, Servers, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import draw_entry, tail_run
-from remediations.acceptance import read_accepted
+from remediations.acceptance import breaches, read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
 from remediations.records import Seen
@@ -113,7 +113,8 @@ def check(*, config: Config = None, as_json: AsJson = False) -> None:
     settings = load_settings(config)
     book = load_rulebook(*map(Path, rule_files(settings)))
     unseen = {} if settings.engine.accepted else book.playbook_digests  # an engine accepts them when it first sees them
-    answer = queries.rules(book.with_accepted(unseen | read_accepted(accepted_file(settings))))
+    book = book.with_accepted(unseen | read_accepted(accepted_file(settings)))
+    answer = queries.rules(book, breaches(Path(settings.engine.playbooks), book.playbooks))
     show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 

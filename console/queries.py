@@ -16,6 +16,7 @@ from console.errors import IncidentNotFoundError
 from console.sentences import say
 from detectors.fleet import FleetView
 from detectors.signals import HostState, HostStatus, Notice, Signal, SignalKind
+from remediations.acceptance import Breach
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.ledger import Ledger
@@ -163,9 +164,10 @@ class RulesAnswer(msgspec.Struct, frozen=True):
     hosts: int
     playbooks: tuple[str, ...]
     protected_hosts: tuple[str, ...]
+    breaches: tuple[Breach, ...] = ()
 
 
-def rules(book: Rulebook) -> RulesAnswer:
+def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
     """The rulebook without what may be secret in it (variables of hosts, inputs)."""
     return RulesAnswer(
         rules=tuple(
@@ -184,6 +186,7 @@ def rules(book: Rulebook) -> RulesAnswer:
         hosts=len(book.inventory.hosts),
         playbooks=tuple(sorted(book.playbooks)),
         protected_hosts=book.policy.limits.protected_hosts,
+        breaches=breaches,
     )
 
 

@@ -166,12 +166,11 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
         )
     line = f"sound: {answer.hosts} hosts, playbooks {', '.join(answer.playbooks)}"
     protected = f"; never touched: {', '.join(answer.protected_hosts)}" if answer.protected_hosts else ""
-    denied = sorted({row.playbook for row in answer.rules if not row.is_accepted})
-    words = (
-        f"▲ not accepted as its files are, every run is denied: {', '.join(denied)}; see `tidegate playbooks accept`"
-    )
-    warning = [plain(words, "yellow")] if denied else []
-    return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warning)
+    denied = ", ".join(sorted({row.playbook for row in answer.rules if not row.is_accepted}))
+    words = f"▲ not accepted as its files are, every run is denied: {denied}; see `tidegate playbooks accept`"
+    warnings = [plain(words, "yellow")] if denied else []
+    warnings += [plain(f"▲ {breach.words}", "yellow") for breach in answer.breaches]
+    return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 
 
 def draw_chain(report: ChainReport) -> RenderableType:

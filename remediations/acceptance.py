@@ -7,13 +7,30 @@ from typing import Annotated
 import msgspec
 import yaml
 
+from remediations.contract import Finding, judge
 from remediations.documents import decode, read_yaml
 from remediations.errors import PlaybookError
+from remediations.playbooks import Playbook
 from remediations.policies import Name
+from remediations.tasks import read_tree
 
+JUDGED = "judged"
 HEADING = "# Playbooks that may run, with the digest of their files. Written by `tidegate playbooks accept`.\n"
 
 type Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """Something in a playbook that may run although the contract does not allow it."""
+
+    playbook: str
+    finding: Finding
+
+    @property
+    def words(self) -> str:
+        """What is wrong, where, and by which rule."""
+        found = self.finding
+        return f"{self.playbook} breaks the contract, {found.file}:{found.line}: {found.words} ({found.rule})"
 
 
 def read_accepted(file: Path) -> dict[str, str]:
@@ -42,3 +59,16 @@ def accept_new(file: Path, digests: Mapping[str, str]) -> dict[str, str]:
     if new:
         accept(file, new)
     return known | new
+
+
+def breaches(folder: Path, playbooks: Mapping[str, Playbook]) -> tuple[Breach, ...]:
+    """Judge the playbooks that may run as their files are: one that is accepted by itself was read by nobody."""
+    accepted = [playbook for _, playbook in sorted(playbooks.items()) if playbook.accepted_digest == playbook.digest]
+    return tuple(Breach(playbook.name, finding) for playbook in accepted for finding in _findings(folder, playbook))
+
+
+def _findings(folder: Path, playbook: Playbook) -> tuple[Finding, ...]:
+    try:
+        return judge(read_tree(folder.absolute(), Path(playbook.path)))
+    except PlaybookError as error:
+        return (Finding(Path(playbook.path).name, 1, JUDGED, f"cannot be judged: {error}"),)

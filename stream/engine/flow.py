@@ -9,7 +9,7 @@ import fcntl
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
-from remediations.acceptance import accept_new, read_accepted
+from remediations.acceptance import accept_new, breaches, read_accepted
 from remediations.catalogue import check_markers
 from remediations.errors import RemediationError
 from remediations.fleets import raised
@@ -25,6 +25,7 @@ from remediations.incidents import IncidentStatus
 from remediations.inventory import Inventory, read_inventory
 from remediations.ledger import Ledger
 from remediations.loading import Rulebook, load_rulebook
+from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings
 from stream.audit.log import open_log
 from stream.engine.claims import decide_incidents
@@ -151,12 +152,12 @@ async def engine_at_work(
     settings: Settings, registry: CollectorRegistry, checkpoint: Checkpoint, runner: Runner | None
 ) -> AsyncIterator[EngineContext]:
     """Everything the engine needs, open and checked; closed in the opposite order."""
-    read_rules = partial(read_rulebook, settings)
     check_markers(Path(settings.engine.playbooks))
     folder, ledger, topics = EngineFolder(Path(settings.state_folder) / "engine"), Ledger(), settings.topics
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(sole_engine(folder))
-        rulebook = read_rules()
+        rulebook = read_rulebook(settings)
+        warn_of_breaches(settings, rulebook.playbooks)
         await ensure_topics(settings)
         log = await stack.enter_async_context(
             open_log(settings.kafka, topics.audit, writer=engine, head_file=folder.head, fold=ledger.apply)
@@ -174,7 +175,7 @@ async def engine_at_work(
             engine=engine,
             settings=settings,
             rulebook=rulebook,
-            read_rules=read_rules,
+            read_rules=partial(read_rulebook_again, settings),
             ledger=ledger,
             log=log,
             notices=notices,
@@ -192,6 +193,23 @@ def read_rulebook(settings: Settings) -> Rulebook:
     if settings.engine.accepted:
         return book.with_accepted(read_accepted(accepted_file(settings)))
     return book.with_accepted(accept_new(accepted_file(settings), book.playbook_digests))
+
+
+def read_rulebook_again(settings: Settings) -> Rulebook:
+    """Read the rules while the engine works, and warn of playbooks that may run because they are new."""
+    known = read_accepted(accepted_file(settings))
+    book = read_rulebook(settings)
+    warn_of_breaches(settings, {name: each for name, each in book.playbooks.items() if name not in known})
+    return book
+
+
+def warn_of_breaches(settings: Settings, playbooks: Mapping[str, Playbook]) -> None:
+    """Log each place where a playbook that may run breaks the contract: nobody has judged it before."""
+    log = structlog.get_logger("tidegate.engine")
+    for breach in breaches(Path(settings.engine.playbooks), playbooks):
+        found = breach.finding
+        place = {"file": found.file, "line": found.line, "rule": found.rule}
+        log.warning("playbook.breaks_contract", playbook=breach.playbook, **place, problem=found.words)
 
 
 def read_hosts(settings: Settings) -> Inventory:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from remediations.acceptance import accept, accept_new, read_accepted
+from remediations.acceptance import accept, accept_new, breaches, read_accepted
 from remediations.errors import PlaybookError
+from remediations.playbooks import Playbook, Sidecar
 
 OLD, NEW = "a" * 64, "b" * 64
 
@@ -60,3 +62,14 @@ def test_a_file_that_can_not_be_written_is_named(file: Path) -> None:
     file.mkdir(parents=True)
     with pytest.raises(PlaybookError, match=r"accepted.yml: cannot be"):
         accept(file, {"restart": OLD})
+
+
+def test_only_accepted_playbooks_are_judged_and_what_cannot_be_is_told(tmp_path: Path) -> None:
+    """A playbook that may not run needs no warning; one that is no list of plays is one by itself."""
+    (tmp_path / "odd.yml").write_text("odd\n")
+    sidecar = Sidecar(description="", action="odd", timeout_seconds=1)
+    odd = Playbook("odd", str(tmp_path / "odd.yml"), NEW, sidecar, accepted_digest=NEW)
+    changed = msgspec.structs.replace(odd, name="changed", accepted_digest=OLD)
+    (breach,) = breaches(tmp_path, {"odd": odd, "changed": changed})
+    problem = f"cannot be judged: {tmp_path}/odd.yml: is no list of plays or tasks"
+    assert f"odd breaks the contract, odd.yml:1: {problem} (judged)" == breach.words
