@@ -28,7 +28,7 @@ from detectors.signals import (
 )
 from detectors.templates.watch import LogTemplates, SavedWatch
 
-VERSION = 5
+VERSION = 6
 SOURCES_MAXIMUM = 1024  # topic partitions whose last place is remembered, a host
 SILENCE_SCORE_MAXIMUM = 10.0
 

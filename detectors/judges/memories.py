@@ -30,6 +30,10 @@ from detectors.memory.tail import P_MAXIMUM, QUIET, SHARE
 from detectors.memory.views import MINUTE, WEIGHT_LEAST, X_MAXIMUM
 from detectors.signals import SeriesEvidence
 
+# Records of a series become rarer with its rows. Among the first rows only one counts that is so far beyond all it ever
+# was, in widths of that; then a score loses so much for each tenfold that the rows are short of this number.
+YOUNG_ROWS, YOUNG_BREAKOUT = 300.0, 0.25
+SETTLED_ROWS, RECORDS = 2000.0, 0.5
 KNOWN_ROWS, KNOWN_SECONDS = 1000.0, 3600.0  # learned, before a series is known to have shown all it ever is
 CALIBRATED_FROM: Final = SETTLE + WARM
 SCORED_FROM: Final = CALIBRATED_FROM + QUIET
@@ -56,8 +60,8 @@ class Scored(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True, array_like=True):
-    """Values that were not learned: one time, and for each value its row of the table, and latest time and value there
-    before it.
+    """Values that were not learned: one time, and for each value its row of the table, and what was there before it of
+    the latest sample and of the alarm.
     """
 
     time: float
@@ -149,14 +153,24 @@ class Memories:
         seen = np.isfinite(values)
         relative = values[seen] - words[scored.rows[seen], FIRST]
         words[scored.rows[seen], LAST] = np.clip(relative, -X_MAXIMUM, X_MAXIMUM)
-        if not keep:  # nor does its peak count, or one spike would mute the next hour
+        if not keep:
             words[scored.rows[:, np.newaxis], self._transient[2:]] = scored.before[:, 2:]
-            self.skipped.clear()
+            self._drop()
             return
         kept = sum(len(one.values) for one in self.skipped) // VALUE_BYTES
         if len(self.skipped) < SKIPPED_ROWS and kept + len(scored.rows) <= SKIPPED_VALUES:
-            before = scored.before[:, :2].tobytes()
+            before = scored.before.tobytes()
             self.skipped.append(Skipped(float(scored.times[0]), scored.rows.tobytes(), values.tobytes(), before))
+
+    def _drop(self) -> None:
+        """What was kept is never learned; nor do its peaks count, or a fault that was repaired would mute the next."""
+        for one in reversed(self.skipped):
+            rows = np.frombuffer(one.rows, np.int64)
+            self.table.words[rows[:, np.newaxis], self._transient[2:]] = self._before(one)[:, 2:]
+        self.skipped.clear()
+
+    def _before(self, skipped: Skipped) -> Words:
+        return np.frombuffer(skipped.before).reshape(-1, len(self._transient))
 
     def recall(self) -> None:
         """Learn what was skipped and kept, each as if it came when it did; alarms are not asked again.
@@ -167,7 +181,7 @@ class Memories:
             rows, values = np.frombuffer(one.rows, np.int64), np.frombuffer(one.values)
             words = self.table.words
             now = words[np.ix_(rows, self._transient)]
-            words[np.ix_(rows, self._transient[:2])] = np.frombuffer(one.before).reshape(-1, 2)
+            words[np.ix_(rows, self._transient[:2])] = self._before(one)[:, :2]
             self.table.apply(rows, np.full(len(rows), one.time), values)
             words[np.ix_(rows, self._transient)] = now
         self.skipped.clear()
@@ -187,6 +201,13 @@ class Memories:
         if 0.0 <= learned - PARTING / weight < PARTING_ROWS:
             return P_MAXIMUM
         return -math.log10(min(max(learned - CALIBRATED_FROM, 1.0) * SHARE * weight, 1.0))
+
+    def records(self, scored: Scored, place: int) -> float:
+        """By how much the score is too high for a series that speaks alone: a young one still sets records."""
+        learned = float(self.table.words[scored.rows[place], ROWS])
+        if learned < YOUNG_ROWS and self.breakout(scored, place) < YOUNG_BREAKOUT:
+            return P_MAXIMUM
+        return RECORDS * max(math.log10(SETTLED_ROWS / max(learned, 1.0)), 0.0)
 
     def is_known(self, scored: Scored, place: int, interval_seconds: float) -> bool:
         """Whether the series has been watched for so long that it has shown all it ever is, ordinarily."""
@@ -217,7 +238,7 @@ class Memories:
         if len(state.names) != len(state.rows):
             raise RowError(f"saved series are {len(state.rows)}, wanted one for each of {len(state.names)} names")
         for one in state.skipped:
-            _check(one, len(state.names))
+            _check(one, len(state.names), len(self._transient))
         self.names, self.skipped = list(state.names), list(state.skipped)
         self.places = {name: row for row, name in enumerate(self.names) if name != FREE}
         self.table.grow(len(self.names))
@@ -225,10 +246,10 @@ class Memories:
             self.table.load_row(row, saved)
 
 
-def _check(skipped: Skipped, rows: int) -> None:
-    """RowError unless values kept to be learned belong to rows that are there."""
-    sizes = len(skipped.rows), len(skipped.values), len(skipped.before) // 2
-    if len(set(sizes)) != 1 or sizes[0] % VALUE_BYTES or len(skipped.before) % 2:
+def _check(skipped: Skipped, rows: int, width: int) -> None:
+    """RowError unless values kept to be learned belong to rows that are there, `width` before each."""
+    sizes = len(skipped.rows), len(skipped.values), len(skipped.before) // width
+    if len(set(sizes)) != 1 or sizes[0] % VALUE_BYTES or len(skipped.before) % width:
         raise RowError(f"saved values to be learned later have {sizes} bytes, wanted as many of each")
     places = np.frombuffer(skipped.rows, np.int64)
     if len(places) and not 0 <= places.min() <= places.max() < rows:

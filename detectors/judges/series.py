@@ -164,6 +164,8 @@ class SeriesJudge:
             name = scored.names[place]
             interval = self._interval_of(name)
             level = float(scored.readings.scores[place]) - memories.youth(scored, place, interval)
+            if len(self.profiles) <= FEW and interval >= FAST_SECONDS:  # one row of one series decides
+                level -= memories.records(scored, place)
             score = max(level, 0.0) / THRESHOLD
             if not memories.is_raised(scored, place):
                 score = min(score, MUTED)

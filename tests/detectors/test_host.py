@@ -227,6 +227,33 @@ def test_learning_pauses_from_outside() -> None:
     assert [(HOST, "raised")] == turns(feed(shard, rows[len(paused) :], len(paused)))
 
 
+@pytest.mark.parametrize("late", [0, 2, 8], ids=lambda rows: f"paused {rows} rows after the alarm")
+def test_a_fault_that_comes_back_soon_is_raised_again(late: int) -> None:
+    """What an incident was about is not learned, nor does it mute: a repair that holds for ten seconds is no repair."""
+    service, shard = Service(5), Shard(0, SETTINGS)
+    signals: list[Signal] = []
+    for row in range(400):
+        fault = 300 <= row < 320 or row >= 340
+        if signals and signals[-1].state is SignalState.RAISED and row >= 307 + late:
+            shard.pause(HOST)
+        signals += feed(shard, [metric(HOST, row, service.values(fault=fault))], row)
+        if signals and signals[-1].state is SignalState.CLEARED:
+            shard.resume(HOST)
+    assert [(HOST, "raised"), (HOST, "cleared"), (HOST, "raised")] == turns(signals)
+
+
+YOUNG = {"a minute": 60.0, "five seconds": 5.0}
+
+
+@pytest.mark.parametrize("seconds", YOUNG.values(), ids=YOUNG)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_young_host_of_two_metrics_is_calm(seconds: float, seed: int) -> None:
+    """Noise sets a record now and then while little is known: that is no alarm."""
+    rng = seeded(seed)
+    rows = (metric(HOST, row, {name: rng.gauss(50.0, 3.0) for name in "ab"}, seconds) for row in range(300))
+    assert turns(feed(Shard(0, SETTINGS), rows)) == []
+
+
 def test_error_lines_count() -> None:
     """A burst of error lines is in the evidence of the alarm beside the metrics that moved."""
     signals = feed(Shard(0, SETTINGS), fleet(14, 340, hosts=1, fault=range(300, 340)))
