@@ -15,6 +15,7 @@ from remediations import fleets
 from remediations.gates import CLAIM_GATES, LogFacts, ask
 from remediations.incidents import (
     EXECUTED,
+    UNFINISHED,
     Action,
     ActionStatus,
     Claim,
@@ -92,6 +93,10 @@ class Ledger:
     def open_incidents(self) -> tuple[Incident, ...]:
         """Give all open incidents, in the order they were opened."""
         return tuple(incident for incident in self.state.incidents.values() if incident.is_open)
+
+    def is_acted_on(self, incident_id: str) -> bool:
+        """Tell whether a playbook has run because of this incident, or is about to."""
+        return any(action.status in EXECUTED | UNFINISHED for action in self._actions_of(incident_id))
 
     def next_episode(self, host: str) -> int:
         """Give the number of the host's next incident, counted from 1."""

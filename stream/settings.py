@@ -83,7 +83,7 @@ class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warmup_rows: Positive = 60
     """A host is young, and raises nothing, for so many rounds of readings."""
     pause_maximum_seconds: PositiveSeconds = 3600.0
-    """Learning pauses while a host is anomalous or in an incident, but no longer than this: then it is the new normal.
+    """Learning pauses while a host is anomalous or being repaired, but no longer than this: then it is the new normal.
     """
     drift: DriftSettings = DriftSettings()
     state_bytes_per_second: Positive = 8_000_000

@@ -1,4 +1,4 @@
-"""Detect looks on at what the engine does: learning pauses on every host that is in an open incident."""
+"""Detect looks on at what the engine does: what led to a repair, and the repair itself, are never learned."""
 
 import asyncio
 
@@ -35,5 +35,14 @@ async def _follow(settings: Settings, worker: DetectWorker) -> None:
             for read in await reader.read(READ_SECONDS):
                 ledger.apply(read.entry)
             if reader.head.offset >= caught_up:
-                troubled = (incident.host for incident in ledger.open_incidents() if incident.is_trouble)
-                worker.pause_hosts(frozenset(troubled))
+                worker.pause_hosts(repaired_hosts(ledger))
+
+
+def repaired_hosts(ledger: Ledger) -> frozenset[str]:
+    """Hosts that playbooks were run on in incidents that are still open.
+
+    Where nothing was run the model's own pause is enough: it holds while the alarm is raised. What cleared by itself is
+    learned then, or what happens every night would be an alarm every night.
+    """
+    incidents = ledger.open_incidents()
+    return frozenset(one.host for one in incidents if one.is_trouble and ledger.is_acted_on(one.incident_id))
