@@ -18,10 +18,9 @@ from console.reading import read_notices
 from console.rendering import plain
 from console.requests import By, Reason, Wait, ask, checked, request, tell
 from console.sentences import ago, utc
-from detectors.commands import ModelReset, ModelRollback
+from detectors.commands import ModelReset, ModelRollback, told
 from detectors.saves import SavedState
 from detectors.signals import HostState, HostStatus, Notice
-from detectors.upkeep import told
 
 models = typer.Typer(help="What was learned of a host: list its saved states, forget, go back.", no_args_is_help=True)
 

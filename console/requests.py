@@ -16,7 +16,6 @@ from console.errors import CommandError
 from console.options import NO, show
 from console.rendering import plain
 from detectors.commands import Answer, Command, kind_of
-from stream.detect.commands import command_message
 from stream.kafka import open_consumer, open_producer
 from stream.settings import Settings
 
@@ -80,8 +79,8 @@ async def _write(settings: Settings, commands: Iterable[Command]) -> None:
     producer = await open_producer(settings.kafka)
     try:
         for command in commands:
-            message = command_message(command)
-            await producer.send_and_wait(settings.topics.commands, message.value, key=message.key, partition=0)
+            value = msgspec.json.encode(command)
+            await producer.send_and_wait(settings.topics.commands, value, key=command.host.encode(), partition=0)
     finally:
         await producer.stop()
 

@@ -4,6 +4,7 @@ A command becomes an order: a record of the samples topic, keyed by host. So it 
 replay applies it where it was applied before, and exactly once, like a sample.
 """
 
+import datetime as dt
 import enum
 from typing import Annotated
 
@@ -96,3 +97,13 @@ class Answer(msgspec.Struct, frozen=True, tag="answer", tag_field="type"):
 def kind_of(command: Command) -> str:
     """The command's kind, such as `model.reset`."""
     return str(command.__struct_config__.tag)
+
+
+def told(time: float) -> str:
+    """An event time in words, UTC.
+
+    Example:
+        >>> told(1_700_000_000.25)
+        '2023-11-14T22:13:20.250Z'
+    """
+    return dt.datetime.fromtimestamp(time, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,6 +1,5 @@
 """What operators may do to the model of a host: each command leads to the host as it is then, and to an answer."""
 
-import datetime as dt
 from typing import Final
 
 import msgspec
@@ -15,6 +14,7 @@ from detectors.commands import (
     ModelRollback,
     Refusal,
     kind_of,
+    told,
 )
 from detectors.errors import RowError
 from detectors.host import HostModel
@@ -146,13 +146,3 @@ def _no_state(upkeep: Upkeep, to_time: float | None) -> str:
         return "no state is saved yet: one is saved each day, while the host is normal"
     there_are = ", ".join(told(one.time) for one in upkeep.saves)
     return f"no state is saved of {told(to_time)} or before, there are {there_are}"
-
-
-def told(time: float) -> str:
-    """An event time in words, UTC.
-
-    Example:
-        >>> told(1_700_000_000.25)
-        '2023-11-14T22:13:20.250Z'
-    """
-    return dt.datetime.fromtimestamp(time, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

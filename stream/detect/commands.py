@@ -22,9 +22,9 @@ from stream.metrics import DetectMetrics
 log = structlog.get_logger()
 
 
-def command_message(record: Command | Answer) -> Message:
+def answer_message(answer: Answer) -> Message:
     """A record of the commands topic."""
-    return Message(key=record.host.encode(), value=msgspec.json.encode(record))
+    return Message(key=answer.host.encode(), value=msgspec.json.encode(answer))
 
 
 def tell(answer: Answer) -> None:
@@ -115,7 +115,7 @@ class Relay:
         """Write the answers."""
         for answer in work.answers:
             tell(answer)
-        await self._outbox.publish(self._commands_topic, [command_message(answer) for answer in work.answers])
+        await self._outbox.publish(self._commands_topic, [answer_message(answer) for answer in work.answers])
 
     async def publish_orders(self, work: RelayWork) -> None:
         """Write the orders."""

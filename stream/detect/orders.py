@@ -6,7 +6,7 @@ from typing import Protocol
 from detectors.commands import Answer, ModelRollback, Order
 from detectors.saves import SavedState, TakenState
 from detectors.signals import Signal
-from stream.detect.commands import command_message, tell
+from stream.detect.commands import answer_message, tell
 from stream.detect.outbox import Publisher
 from stream.detect.saves import ModelStore
 
@@ -58,4 +58,4 @@ class Orders:
         """Write the answers to the commands topic, and down in the log."""
         for answer in answers:
             tell(answer)
-        await self._outbox.publish(self._commands_topic, [command_message(answer) for answer in answers])
+        await self._outbox.publish(self._commands_topic, [answer_message(answer) for answer in answers])
