@@ -94,7 +94,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     starts_maximum: Count = 10
     starts_window_seconds: WindowSeconds = 3600.0
     protected_hosts: tuple[str, ...] = ()
-    fleet_events: FleetEvents = FleetEvents.ALLOW
+    fleet_events: FleetEvents = FleetEvents.REFUSE
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
