@@ -109,9 +109,11 @@ class SeriesJudge:
         if names != self._planned:
             self._plan, self._planned = self._parted(names), names
         self._scored = [(memories, memories.score(some, rows, row)) for memories, some, rows in self._plan]
-        for name in [name for name in self._held if name in row.values]:
-            del self._held[name]
-        weighed = [one for memories, scored in self._scored for one in self._weigh(memories, scored, row.time)]
+        before = {name: self._held.pop(name) for name in names if name in self._held}
+        alarming = {name for name, one in before.items() if one.score >= 1.0}
+        weighed = [
+            one for memories, scored in self._scored for one in self._weigh(memories, scored, row.time, alarming)
+        ]
         weighed += [
             Weighed(name, faded(one.score, row.time - one.time, one.interval), one.is_known, one.breaks_out)
             for name, one in self._held.items()
@@ -157,15 +159,25 @@ class SeriesJudge:
             self.profiles[name] = profile
         return profile
 
-    def _weigh(self, memories: Memories, scored: Scored, time: float) -> list[Weighed]:
-        """The strange ones of some series with their scores in units of an alarm; what matters of them is held."""
+    def _doubt(self, memories: Memories, scored: Scored, place: int, interval_seconds: float) -> float:
+        """By how much the score of a series that knows little is too high to begin an alarm; none ends by doubt."""
+        doubt = memories.youth(scored, place, interval_seconds)
+        if len(self.profiles) <= FEW and interval_seconds >= FAST_SECONDS:  # one row of one series decides
+            doubt += memories.records(scored, place)
+        return doubt
+
+    def _weigh(self, memories: Memories, scored: Scored, time: float, alarming: set[str]) -> list[Weighed]:
+        """The strange ones of some series with their scores in units of an alarm; what matters of them is held.
+
+        Those that were `alarming` at their reading before are taken at their word.
+        """
         weighed = []
         for place in scored.strange:
             name = scored.names[place]
             interval = self._interval_of(name)
-            level = float(scored.readings.scores[place]) - memories.youth(scored, place, interval)
-            if len(self.profiles) <= FEW and interval >= FAST_SECONDS:  # one row of one series decides
-                level -= memories.records(scored, place)
+            level = float(scored.readings.scores[place])
+            if name not in alarming:
+                level -= self._doubt(memories, scored, place, interval)
             score = max(level, 0.0) / THRESHOLD
             if not memories.is_raised(scored, place):
                 score = min(score, MUTED)

@@ -242,6 +242,16 @@ def test_a_fault_that_comes_back_soon_is_raised_again(late: int) -> None:
     assert [(HOST, "raised"), (HOST, "cleared"), (HOST, "raised")] == turns(signals)
 
 
+@pytest.mark.parametrize("rows", [150, 360, 420])
+def test_no_alarm_ends_by_doubt(rows: int) -> None:
+    """A series that is known little needs more to begin an alarm; while the fault lasts, at whatever pace, it is told."""
+    rng, shard = seeded(1), Shard(0, SETTINGS)
+    history = [metric(HOST, row, {"p99": rng.uniform(40.0, 50.0)}, 5.0) for row in range(rows)]
+    first = 5 * rows
+    fault = [metric(HOST, first + row, {"p99": rng.uniform(800.0, 1000.0)}, 1.0) for row in range(300)]
+    assert [(HOST, "raised")] == turns(feed(shard, history + fault))
+
+
 YOUNG = {"a minute": 60.0, "five seconds": 5.0}
 
 

@@ -171,11 +171,11 @@ def weighed(log: Log, rules: Policy, host: str = "web-1") -> Decision:
 
 
 def test_a_policy_may_refuse_to_act_on_single_hosts_meanwhile() -> None:
-    """With `fleet_events: refuse` the gate denies and says how many of which group; else it only tells."""
+    """Unless fleet events are allowed the gate denies and says how many of which group; then it only tells."""
     log = in_event(*WEB[:3])
-    refused = weighed(log, policy(fleet_events=FleetEvents.REFUSE)).record
+    refused = weighed(log, policy()).record
     assert (Verdict.DENY, "fleet_event", "3 of 6 in web") == (refused.verdict, refused.reason, refused.gates[-1].value)
-    allowed = weighed(log, policy()).record
+    allowed = weighed(log, policy(fleet_events=FleetEvents.ALLOW)).record
     assert Verdict.RUN is allowed.verdict
     assert "3 of 6 in web" in [gate.value for gate in allowed.gates]
     alone = weighed(log_of("web-1"), policy(fleet_events=FleetEvents.REFUSE)).record

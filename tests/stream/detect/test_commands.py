@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from detectors.commands import Answer, Command, MaintenanceStart, ModelReset, Order, Refusal
 from detectors.samples import Source
-from stream.detect.commands import Relay, command_message
+from stream.detect.commands import Relay
 from stream.detect.deadletters import DeadLetters
 from stream.detect.offsets import Batch, Partition
 from stream.detect.transport import KafkaBatch
@@ -40,7 +40,7 @@ def batch_of(*values: bytes | None) -> KafkaBatch:
 
 def encoded(record: Command | Answer) -> bytes:
     """A record's value."""
-    return command_message(record).value or b""
+    return msgspec.json.encode(record)
 
 
 async def test_a_command_becomes_an_order_for_its_host() -> None:

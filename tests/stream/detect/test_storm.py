@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from detectors.host import HostModel
 from detectors.samples import Sample
+from detectors.settings import DetectorSettings
 from detectors.signals import Notice, Signal
 from stream.detect.outbox import Message, Outbox
 from stream.detect.pages import Writer
@@ -327,5 +329,10 @@ async def test_storm_leaves_the_models_as_a_calm_run(kafka: Kafka, tmp_path: Pat
 
 
 def rows_of(shard: ShardLike) -> dict[str, bytes]:
-    """Row states by host."""
-    return {status.host: shard.row_state(row) for row, status in enumerate(shard.roster(0.0))}
+    """Row states by host, without the places of saved states in their topic: a calm run saves none."""
+    rows = {}
+    for row, status in enumerate(shard.roster(0.0)):
+        host = HostModel.decode(shard.row_state(row), 0, DetectorSettings())
+        host.upkeep.saves.clear()
+        rows[status.host] = host.encode()
+    return rows
