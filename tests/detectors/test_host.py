@@ -244,7 +244,7 @@ def test_a_fault_that_comes_back_soon_is_raised_again(late: int) -> None:
 
 @pytest.mark.parametrize("rows", [150, 360, 420])
 def test_no_alarm_ends_by_doubt(rows: int) -> None:
-    """A series that is known little needs more to begin an alarm; while the fault lasts, at whatever pace, it is told."""
+    """A series that is known little needs more to begin an alarm; begun, it lasts as the fault does, at any pace."""
     rng, shard = seeded(1), Shard(0, SETTINGS)
     history = [metric(HOST, row, {"p99": rng.uniform(40.0, 50.0)}, 5.0) for row in range(rows)]
     first = 5 * rows
