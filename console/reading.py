@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -67,12 +68,16 @@ async def tail_audit(settings: Settings, lines: int, *, follow: bool) -> AsyncIt
 
 
 async def publish(settings: Settings, topic: str, lines: Iterable[bytes]) -> int:
-    """Write each line that is not empty as one record, as soon as it is there; returns how many were acknowledged."""
+    """Write each line that is not empty as one record, as soon as it is there; returns how many were acknowledged.
+
+    All of them have one key, and so their order.
+    """
     producer = await open_producer(settings.kafka, linger_milliseconds=5)
+    key = uuid.uuid4().bytes
     count, sent = 0, list[asyncio.Future[object]]()
     try:
         async for line in _arriving(lines):
-            sent.append(await producer.send(topic, line.rstrip(b"\r\n")))
+            sent.append(await producer.send(topic, line.rstrip(b"\r\n"), key=key))
             if len(sent) == UNACKNOWLEDGED_MAXIMUM:
                 count += len(await asyncio.gather(*sent))
                 sent.clear()

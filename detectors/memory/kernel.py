@@ -30,7 +30,7 @@ from detectors.memory.layout import (
 )
 from detectors.memory.remembered import nearest, place, remember, sampled, shuffled, thinned
 from detectors.memory.tail import QUIET, calibrate, probability
-from detectors.memory.views import VALUE_TERM, follow, look, relative, row_weight
+from detectors.memory.views import VALUE_TERM, WEEK_TERM, follow, look, relative, row_weight
 
 SETTLE: Final = 12.0  # rows before the first is remembered: the means settle
 WARM: Final = 20.0  # rows before distances are calibrated: the memories fill
@@ -90,6 +90,8 @@ def step(
         for v in range(len(shape.plus)):
             told[v, SEEN] = terms[shape.plus[v]] - terms[shape.minus[v]]
             at = judge(floats, shape, told, v, rows - SETTLE - WARM)
+            if shape.minus[v] == WEEK_TERM and told[v, SEEN] == 0.0:
+                told[v, VOTE] = 0.0  # as usual at this time of the week, or nobody knows what that is
             if learns:
                 learn(floats, shape, told, v, at, rows, weight, past)
         score, ranking = power_mean(told), mean(told)

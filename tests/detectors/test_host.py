@@ -252,6 +252,21 @@ def test_no_alarm_ends_by_doubt(rows: int) -> None:
     assert [(HOST, "raised")] == turns(feed(shard, history + fault))
 
 
+@pytest.mark.parametrize("start", range(11))
+def test_whole_numbers_in_a_steady_order(start: int) -> None:
+    """Few values over and over: the first of a new half hour of the week is no news; a twentyfold is, and stays so."""
+
+    def value(second: int) -> float:
+        return 40.0 + second * 7919 % 11
+
+    history = [metric(HOST, second, {"latency": value(second)}, 1.0) for second in range(start, start + 1800, 5)]
+    first = start + 1806
+    fault = [metric(HOST, second, {"latency": 20.0 * value(second)}, 1.0) for second in range(first, first + 200)]
+    shard = Shard(0, SETTINGS)
+    assert turns(feed(shard, history)) == []
+    assert [(HOST, "raised")] == turns(feed(shard, fault, len(history)))
+
+
 YOUNG = {"a minute": 60.0, "five seconds": 5.0}
 
 

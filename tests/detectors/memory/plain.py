@@ -163,7 +163,8 @@ class PlainDetector:
             plus, minus = views.VIEWS[name]
             bits = shuffled(self.seed, rows * len(self.views) + number)
             y = single(terms[plus] - terms[minus])
-            votes.append(view.step(y, rows, weight, gap, bits, learns=learns) if rows >= kernel.SETTLE else 0.0)
+            vote = view.step(y, rows, weight, gap, bits, learns=learns) if rows >= kernel.SETTLE else 0.0
+            votes.append(0.0 if minus == "week" and y == 0.0 else vote)
         score = math.sqrt(sum(p * p for p in votes) / len(votes))
         if learns:
             self.follow(time, value, terms)
