@@ -57,7 +57,7 @@ def followed(folder: Path, environment: dict[str, str], command: str) -> str:
 
 @pytest.fixture
 def everything(folder: Path, environment: dict[str, str]) -> Iterator[Path]:
-    """`tidegate up` and, when all of it is there, the page's metrics; its log. Both are ended with Ctrl-C."""
+    """`tidegate up` and, when all of it is there, the page's metrics; its log. Both are ended as systemd would do it."""
     up = subprocess.Popen(
         ["tidegate", "up"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -71,9 +71,9 @@ def everything(folder: Path, environment: dict[str, str]) -> Iterator[Path]:
         yield folder / "up.log"
     finally:
         if feed is not None:
-            os.killpg(feed.pid, signal.SIGINT)
+            os.killpg(feed.pid, signal.SIGTERM)
             feed.wait(timeout=60)
-        up.send_signal(signal.SIGINT)
+        up.send_signal(signal.SIGTERM)
         up.wait(timeout=60)
         up.stderr.close()
         drain.wait(timeout=60)
