@@ -57,7 +57,7 @@ def followed(folder: Path, environment: dict[str, str], command: str) -> str:
 
 @pytest.fixture
 def everything(folder: Path, environment: dict[str, str]) -> Iterator[Path]:
-    """`tidegate up` and, when all of it is there, the page's metrics; its log. Both are ended as systemd would do it."""
+    """`tidegate up` and, when all of it is there, the page's metrics; its log. Both are ended by SIGTERM."""
     up = subprocess.Popen(
         ["tidegate", "up"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
