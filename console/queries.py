@@ -7,7 +7,7 @@ ignored there, such as the claim of the slower of two engines, is shown as ignor
 import difflib
 import enum
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -245,11 +245,6 @@ def explain(entries: Iterable[Entry], wanted: str, now: float) -> Explanation:
             if _incident_of(step.record) == incident.incident_id or fleets.fleet_id(step.record) in events
         ),
     )
-
-
-def audit_lines(entries: Iterable[Entry]) -> Iterator[AuditLine]:
-    """One line for each entry, as they come."""
-    return map(audit_line, entries)
 
 
 def audit_line(entry: Entry) -> AuditLine:

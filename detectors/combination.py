@@ -31,16 +31,6 @@ def combine(scores: Sequence[float]) -> float:
     return max(mean * mean - 0.5 * math.log10(max(len(scores) / TOP, 1.0)), 0.0)
 
 
-def one_of(scores: Sequence[float]) -> float:
-    """The highest of scores that tell the same story, less log10 of their number: the more there are, the likelier.
-
-    Example:
-        >>> one_of([5.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-        4.0
-    """
-    return max(max(scores) - math.log10(len(scores)), 0.0)
-
-
 def per_minute(score: float, interval_seconds: float) -> float:
     """A score a row as a score a minute: the more often one looks, the oftener chance has its day.
 

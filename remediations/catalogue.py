@@ -182,7 +182,10 @@ def _role_uses(file: Path, data: object) -> Iterator[RoleUse]:
         if not isinstance(play, dict) or "hosts" not in play:
             raise PlaybookError(file, f"[{number}]", "is no play with hosts; import_playbook is not followed here")
         given = _names(play.get("vars"))
-        for role in play.get("roles") or ():
+        roles = play.get("roles") or []
+        if not isinstance(roles, list):
+            raise PlaybookError(file, f"[{number}].roles", f"is {roles!r}, wanted a list of roles")
+        for role in roles:
             yield _listed_role(file, role, given)
         yield from _used_in_tasks(file, play, given)
 

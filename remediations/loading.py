@@ -204,7 +204,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _working_sources,
 )
 
-SAMPLE: dict[str, str | float] = {"incident_id": "0" * 32, "kind": SignalKind.ANOMALY.value, "score": 3.0}
+SAMPLE: dict[str, str | float] = {"incident_id": "0" * 32, "kind": SignalKind.ANOMALY.value, "score": 1.5}
 
 
 def _digest(content: msgspec.Struct) -> str:

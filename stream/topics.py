@@ -31,6 +31,14 @@ POLL_SECONDS = 0.1
 
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 LARGE = {"max.message.bytes": str(RECORD_BYTES_MAXIMUM + RECORD_OVERHEAD_BYTES)}
+# Only closed segments are compacted: small ones keep what recovery reads near to what is alive.
+COMPACTED_HOURLY = {
+    "segment.bytes": str(64 * 1024 * 1024),
+    "segment.ms": str(HOUR_MILLISECONDS),
+    "min.cleanable.dirty.ratio": "0.3",
+    "delete.retention.ms": str(HOUR_MILLISECONDS),
+}
+COMPACTED_DAILY = {"segment.ms": str(DAY_MILLISECONDS), "min.cleanable.dirty.ratio": "0.3"}
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -62,23 +70,13 @@ def tidegate_topics(settings: Settings) -> tuple[Topic, ...]:
             names.state,
             many,
             must={"cleanup.policy": "compact"} | LARGE,
-            may={
-                # Only closed segments are compacted: small ones keep what recovery reads near to what is alive.
-                "segment.bytes": str(64 * 1024 * 1024),
-                "segment.ms": str(HOUR_MILLISECONDS),
-                "min.cleanable.dirty.ratio": "0.3",
-                "delete.retention.ms": str(HOUR_MILLISECONDS),
-            },
+            may=COMPACTED_HOURLY,
         ),
         Topic(
             names.models,
             many,
             must={"cleanup.policy": "compact,delete"} | LARGE,
-            may={
-                "retention.ms": str(30 * DAY_MILLISECONDS),
-                "segment.ms": str(DAY_MILLISECONDS),
-                "min.cleanable.dirty.ratio": "0.3",
-            },
+            may=COMPACTED_DAILY | {"retention.ms": str(30 * DAY_MILLISECONDS)},
         ),
         Topic(
             names.signals,

@@ -1,5 +1,7 @@
 """Fixtures that all tests may use."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 
 from stream.broker.embedded import EmbeddedBroker
 from tests.kafka import Kafka, running_kafka
+
+LINES = 40  # of a failure that are shown at once
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +32,12 @@ def private_broker(tmp_path: Path) -> Iterator[Callable[[], EmbeddedBroker]]:
     yield start
     for broker in brokers:
         broker.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what failed: a run that is cut off has no summary."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        head = f"{report.nodeid}: {report.when} failed after {report.duration:.0f} s"
+        sys.stdout.write("\n".join(["", head, *report.longreprtext.splitlines()[-LINES:], ""]))
+        sys.stdout.flush()

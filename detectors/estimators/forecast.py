@@ -1,6 +1,7 @@
 """How far is a value from what River's forecasters expected?"""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, Self
 
@@ -25,7 +26,7 @@ LAGS: Final = tuple(
 LEVEL_RATE, TREND_RATE = 0.3, 0.1
 
 
-class Predictive:
+class Predictive(ABC):
     """River's `anomaly.PredictiveAnomalyDetection` around a forecaster, on values in standard deviations.
 
     River says the squared error as a share of a threshold and 1 beyond it. Here a third of that threshold's root is the
@@ -42,8 +43,9 @@ class Predictive:
         )
 
     @staticmethod
+    @abstractmethod
     def _forecaster() -> time_series.base.Forecaster:
-        raise NotImplementedError
+        """An empty forecaster of River's."""
 
     def score(self, value: float) -> float:
         """Distance from the forecast in scales; 0 for the first values."""
@@ -76,11 +78,13 @@ class Predictive:
         head = [*self.units.level.numbers(), float(self.model.iter), float(errors.n), float(errors.get()), *squares]
         return [*head, *self._state()]
 
+    @abstractmethod
     def _state(self) -> list[float]:
-        raise NotImplementedError
+        """The forecaster's state."""
 
+    @abstractmethod
     def _load(self, state: Sequence[float]) -> None:
-        raise NotImplementedError
+        """Give an empty forecaster this state. ValueError if it is none."""
 
     @classmethod
     def restore(cls, numbers: Sequence[float], *, seed: int = 0) -> Self:

@@ -10,7 +10,6 @@ from console.queries import (
     IncidentRow,
     Phase,
     audit_line,
-    audit_lines,
     explain,
     hosts,
     incidents,
@@ -341,16 +340,9 @@ def test_every_type_of_record_has_a_sentence() -> None:
     assert set(Record.__value__.__args__) == {type(record) for record, *_ in LINES if record}
 
 
-def test_audit_lines_come_one_by_one() -> None:
-    """The log is for ever: lines are made as entries come, also from a log that is still written."""
-    entries = iter(log(*repaired()))
-    first = next(audit_lines(entries))
-    assert (first.offset, next(entries).offset) == (0, 1)
-
-
 def test_an_empty_log_has_empty_answers() -> None:
     """A fresh installation is no error."""
-    assert (hosts([], [], T0), incidents([], T0), list(audit_lines([]))) == ((), (), [])
+    assert (hosts([], [], T0), incidents([], T0)) == ((), ())
 
 
 def test_rules_name_the_hosts_they_are_meant_for() -> None:

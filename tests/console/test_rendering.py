@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 import remediations
-from console.queries import audit_line, audit_lines, explain, hosts, incidents
+from console.queries import audit_line, explain, hosts, incidents
 from console.rendering import (
     FAULTS,
     draw_audit_line,
@@ -163,7 +163,7 @@ def test_hostile_names_stay_text() -> None:
         draw_explanation(explain(entries, ONE, T0), T0),
         draw_hosts(hosts([status(HOSTILE, HostState.SILENT)], entries, T0)),
         draw_incidents(incidents(entries, T0), T0),
-        *(draw_audit_line(line) for line in audit_lines(entries)),
+        *(draw_audit_line(audit_line(entry)) for entry in entries),
     ]
     for drawing in drawings:
         text = drawn(drawing, width=400)

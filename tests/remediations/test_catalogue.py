@@ -341,6 +341,18 @@ def test_a_link_that_leaves_the_folder_is_refused(
             id="delegates by a template",
         ),
         pytest.param(
+            "restart.yml",
+            "- hosts: targets\n  roles: 5\n",
+            "restart.yml: [0].roles: is 5, wanted a list of roles",
+            id="roles that are no list",
+        ),
+        pytest.param(
+            "restart.yml",
+            "- hosts: targets\n  roles: restart\n",
+            "restart.yml: [0].roles: is 'restart', wanted a list of roles",
+            id="a role that is not in a list",
+        ),
+        pytest.param(
             "restart.meta.yml",
             SIDECAR + "verification: {signals: [anomaly, noise]}",
             "restart.meta.yml: verification.signals[1]: is 'noise', wanted one of anomaly, drift, silence",

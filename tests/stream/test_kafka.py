@@ -54,7 +54,10 @@ async def test_one_of_several_servers_is_enough(kafka: Kafka) -> None:
     """Servers of the list that are down do no harm."""
     servers = f"{closed_address()}, {kafka.bootstrap_servers}"
     admin = await open_admin(KafkaSettings(bootstrap_servers=servers))
+    cluster = await admin.describe_cluster()
     await admin.close()
+
+    assert len(cluster["brokers"]) == 1
 
 
 async def test_waits_for_a_broker_that_comes_up(private_broker: Callable[[], EmbeddedBroker]) -> None:
@@ -66,8 +69,10 @@ async def test_waits_for_a_broker_that_comes_up(private_broker: Callable[[], Emb
     opening = asyncio.create_task(open_producer(kafka, wait_seconds=30))
     await asyncio.to_thread(broker.start)
     producer = await opening
-
+    brokers = producer.client.cluster.brokers()
     await producer.stop()
+
+    assert [kafka.bootstrap_servers] == [f"{broker.host}:{broker.port}" for broker in brokers]
 
 
 async def test_acknowledged_records_survive_a_crash_of_the_broker(private_broker: Callable[[], EmbeddedBroker]) -> None:

@@ -89,3 +89,4 @@ async def test_a_killed_owner_takes_its_roles_along(tmp_path: Path) -> None:
     await owner.wait()
 
     await until(lambda: not child.is_running())
+    assert not psutil.pid_exists(child.pid)

@@ -145,7 +145,6 @@ async def test_a_real_fleet_is_measured_and_a_restart_leaves_holes_not_zeros(tmp
     by_host = {host: [each["fields"] for each in metrics if each["tags"]["host"] == host] for host in HOSTS}
     assert all(9 <= len(fields) <= 14 for fields in by_host.values())
     assert all(fields.get("resident_bytes", 1) > 0 for fields in by_host["web-4"])
-    assert any(fields["errors_per_second"] > 0 for fields in by_host["web-4"])
     assert sum("cpu_percent" not in fields for fields in by_host["web-4"]) >= 2
     assert sum("cpu_percent" not in fields for fields in by_host["web-5"]) == 1
     assert all(abs(each["timestamp"] / 1000 - time.time()) < 60 for each in metrics)

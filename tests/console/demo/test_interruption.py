@@ -31,11 +31,15 @@ def test_a_held_signal_waits_for_the_end_of_the_block() -> None:
 
 def test_what_is_ignored_stays_ignored() -> None:
     """While everything stops, no signal changes anything."""
+    done = []
     with Interruptions() as interruptions:
         interruptions.ignore()
         os.kill(os.getpid(), signal.SIGINT)
+        done.append("after the first")
         with interruptions.held():
             os.kill(os.getpid(), signal.SIGTERM)
+        done.append("after the second")
+    assert done == ["after the first", "after the second"]
 
 
 def test_the_handlers_from_before_come_back() -> None:

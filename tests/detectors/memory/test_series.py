@@ -289,7 +289,8 @@ def test_a_damaged_row_is_refused_or_harmless(profile: Profile, data: st.DataObj
         detector = SeriesDetector.from_bytes(bytes(state), profile)
     except RowError:
         return
-    detector.run(times(200) + 12_000.0, noise(200, 1))
+    told = detector.run(times(200) + 12_000.0, noise(200, 1))
+    assert len(told.scores) == 200
 
 
 @BOTH

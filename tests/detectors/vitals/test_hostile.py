@@ -127,4 +127,5 @@ def test_a_damaged_block_is_refused_or_harmless(data: st.DataObject) -> None:
         block = Block.from_bytes(bytes(state))
     except RowError:
         return
-    block.apply(clock(100) + 1e6, healthy(100, 4))
+    told = block.apply(clock(100) + 1e6, healthy(100, 4))
+    assert (told.scores.shape, told.blames.shape) == ((100,), (100, 4))
