@@ -1,7 +1,9 @@
 """Fixtures that all tests may use."""
 
+import faulthandler
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from stream.broker.embedded import EmbeddedBroker
 from tests.kafka import Kafka, running_kafka
 
 LINES = 40  # of a failure that are shown at once
+HANGING_SECONDS = float(os.environ.get("TESTS_HANGING_SECONDS", "700"))  # longer than the time-out of any test
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +35,24 @@ def private_broker(tmp_path: Path) -> Iterator[Callable[[], EmbeddedBroker]]:
     yield start
     for broker in brokers:
         broker.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End a worker whose test hangs in its cleaning up, after its time-out: xdist says so and starts another one."""
+
+    def give_up() -> None:
+        sys.__stderr__.write(f"\n{item.nodeid} hangs:\n")
+        faulthandler.dump_traceback(sys.__stderr__)
+        os._exit(1)
+
+    timer = threading.Timer(HANGING_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        return (yield)
+    finally:
+        timer.cancel()
 
 
 @pytest.hookimpl(trylast=True)
