@@ -3,7 +3,6 @@
 import faulthandler
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from stream.broker.embedded import EmbeddedBroker
 from tests.kafka import Kafka, running_kafka
 
 LINES = 40  # of a failure that are shown at once
-HANGING_SECONDS = float(os.environ.get("TESTS_HANGING_SECONDS", "700"))  # longer than the time-out of any test
+HANGING_SECONDS = float(os.environ.get("TESTS_HANGING_SECONDS", "450"))  # longer than the time-out of any test
 
 
 @pytest.fixture(scope="session")
@@ -37,22 +36,25 @@ def private_broker(tmp_path: Path) -> Iterator[Callable[[], EmbeddedBroker]]:
         broker.stop()
 
 
+def give_up_later() -> None:
+    """End this process when a test hangs where its time-out does not reach: in its cleaning up, or in compiled code."""
+    faulthandler.dump_traceback_later(HANGING_SECONDS, exit=True, file=sys.__stderr__)
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """End a worker whose test hangs in its cleaning up, after its time-out: xdist says so and starts another one."""
-
-    def give_up() -> None:
-        sys.__stderr__.write(f"\n{item.nodeid} hangs:\n")
-        faulthandler.dump_traceback(sys.__stderr__)
-        os._exit(1)
-
-    timer = threading.Timer(HANGING_SECONDS, give_up)
-    timer.daemon = True
-    timer.start()
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Give up a test that hangs: xdist says which one it was, and goes on with another worker."""
+    give_up_later()
     try:
         return (yield)
     finally:
-        timer.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact() -> None:
+    """Still give it up if it has failed: pytest cancels that for the sake of debuggers."""
+    give_up_later()
 
 
 @pytest.hookimpl(trylast=True)

@@ -17,6 +17,7 @@ from detectors.vitals.layout import (
     COUNTS,
     DEVIATION,
     DIAGONALS,
+    EVERY,
     FIRST,
     HIGH,
     INTERVAL,
@@ -32,6 +33,7 @@ from detectors.vitals.layout import (
     QUICK,
     RELATED,
     RELATIONS,
+    RESOLVES,
     RESULT_SIZE,
     RING,
     RING_START,
@@ -55,7 +57,7 @@ from detectors.vitals.views import DAY, INTERVAL_LEAST
 CAPACITY_MAXIMUM: Final = 64
 GROWTH: Final = 1.25
 HEADER: Final = struct.Struct("<4sHH")
-MAGIC: Final = b"tgv1"
+MAGIC: Final = b"tgv2"
 AXES: Final = 2  # rows by metrics
 NO_BLAMES: Final[Floats] = np.zeros((0, 0), np.float32)
 
@@ -198,10 +200,9 @@ class Block:
         """What was expected of a metric at the last row, in its own unit, in the view that is more surprised."""
         grid: list[float] = self.parts.grid[:NOVEL, slot].tolist()  # Python's numbers are read faster one by one
         told: list[float] = self._told[:, slot].tolist()
-        first, unit, least = self.parts.origin[:, slot].tolist()
+        first, unit = self.parts.origin[:2, slot].tolist()
         view = max((LEVEL, QUICK), key=lambda view: told[LARGE + view])
-        width = max(grid[TAILS_START + view * TAIL_SIZE + QUANTILE], kernel.FLOOR * (grid[HIGH] - grid[LOW]))
-        width = max(unit * width, least)
+        width = unit * max(grid[TAILS_START + view * TAIL_SIZE + QUANTILE], told[RESOLVES])
         score = -math.log10(math.erfc(told[LARGE + view] / math.sqrt(2.0)))
         centre = first + unit * (told[VALUE] - told[DEVIATION + view])
         return Band(centre, centre - width, centre + width, score)
@@ -251,10 +252,13 @@ class Block:
         return block
 
     def _is_sound(self) -> bool:
-        """Whether all numbers are finite but those of metrics not seen: a covariance of others has no inverse."""
+        """Whether all numbers are finite but those of metrics not seen, and none is negative that counts something."""
         head, origin, grid = self.parts
-        rest = head, origin[FIRST + 1 :], grid[:RING_START], grid[SQUARES:]
-        return all(bool(np.isfinite(part).all()) for part in rest)
+        finite = head, origin[FIRST + 1 :], grid[:RING_START], grid[SQUARES:]
+        positive = head[INTERVAL:], origin[FIRST + 1 :], grid[[SEEN, ABSENT, EVERY]], grid[HIGH] - grid[LOW]
+        return all(bool(np.isfinite(part).all()) for part in finite) and all(
+            bool((part >= 0).all()) for part in positive
+        )
 
 
 def warm() -> None:

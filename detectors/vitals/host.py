@@ -66,7 +66,8 @@ class HostVitals:
     value. An online tail turns each deviation into a normal score. The host's score is the larger of the Mahalanobis
     length of these scores under a slow shrunk covariance (raised by jumps of a size not seen lately) and their root
     mean square, in units of what is an alarm at this pace of rows. A metric's blame is its normal scores, and how far
-    its level is from what all other metrics let expect. Changing the scale, offset or sign of a metric changes nothing.
+    its level is from what all other metrics let expect. Changing the scale, offset or sign of a metric changes nothing,
+    but that whole numbers are taken for counts, which vary by their root.
 
     It fails with fewer than some six varying metrics (`varying`; watch each series alone), where one metric of many
     drifts within its usual range, and on what is normal but rare, such as a weekly job. A metric counts from its

@@ -23,6 +23,7 @@ from detectors.vitals.layout import (
     NORMAL,
     PAUSE,
     RELATED,
+    RESOLVES,
     RING,
     RING_START,
     ROWS,
@@ -56,7 +57,7 @@ NAN = np.float32(np.nan)
 @part
 def resolution(origin: Words, grid: Floats, i: int) -> float:
     """The least quantile and mean excess of metric i, in every view."""
-    return max(FLOOR * (float(grid[HIGH, i]) - float(grid[LOW, i])), least(origin, i))
+    return max(FLOOR * (float(grid[HIGH, i]) - float(grid[LOW, i])), least(origin, grid, i))
 
 
 @stage
@@ -80,7 +81,7 @@ def judge(origin: Words, grid: Floats, told: Floats, i: int) -> None:
         told[DEVIATION + JUMP, i] = NAN
         return
     look(grid, told, i)
-    floor = resolution(origin, grid, i)
+    told[RESOLVES, i] = floor = resolution(origin, grid, i)
     for v in range(VIEWS):
         deviation = float(told[DEVIATION + v, i])
         z = normal_score(grid, TAILS_START + v * TAIL_SIZE, i, abs(deviation), floor)

@@ -1,6 +1,6 @@
 """Where a block of metrics keeps what: one array of 64-bit words, the greater part of it read as a grid of floats.
 
-words    the head (`TEMPO` …), then a row each for `FIRST`, `UNIT` and `LEAST` of every metric
+words    the head (`TEMPO` …), then a row each for `FIRST`, `UNIT`, `LEAST` and `WHOLE` of every metric
 grid     32-bit floats, a column a metric: the rows named here, then the ring of jumps, then a square for each view that
          has a covariance: the covariance on and below the diagonal, above it what is above the diagonal of its inverse
 """
@@ -18,8 +18,9 @@ type Flags = npt.NDArray[np.bool_]
 # statistic under a short and a longer mean.
 TIME, INTERVAL, ROWS, NOVELTY, SHORT, LONG, HEAD_SIZE = range(7)
 
-# Origins, in the metric's own unit: first value, size of the first change, least deviation that matters.
-FIRST, UNIT, LEAST, ORIGIN_SIZE = range(4)
+# Origins, in the metric's own unit: first value, size of the first change, least deviation that matters; and 1 while
+# all of its values were whole numbers.
+FIRST, UNIT, LEAST, WHOLE, ORIGIN_SIZE = range(5)
 
 # Grid rows: rows in which the metric was seen, rows since then, rows from one to the next; its values, relative to
 # FIRST in UNITs; its blame for the last rows.
@@ -36,10 +37,10 @@ RING_START: Final = DIAGONALS + RELATED
 RING: Final = 52  # jumps remembered
 SQUARES: Final = RING_START + RING
 
-# What is told of each metric of a row: whether it is here and counts, its weight in learning, its value and how long it
-# was not seen, per view its deviation and normal score, per related view the score with gaps filled in, the distance
-# and the surprise of its jump, and its blame.
-HERE, COUNTS, WEIGHT, VALUE, PAUSE, DEVIATION = range(6)
+# What is told of each metric of a row: whether it is here and counts, its weight in learning, its value, how long it
+# was not seen and what it resolves, per view its deviation and normal score, per related view the score with gaps
+# filled in, the distance and the surprise of its jump, and its blame.
+HERE, COUNTS, WEIGHT, VALUE, PAUSE, RESOLVES, DEVIATION = range(7)
 NORMAL: Final = DEVIATION + VIEWS
 LARGE: Final = NORMAL + VIEWS
 FILLED: Final = LARGE + RELATED

@@ -25,10 +25,12 @@ from detectors.vitals.layout import (
 
 SHRINK_SHARE: Final = 0.3  # of each variance is added to it: correlations shrink towards none ...
 SHRINK: Final = 0.15  # ... and this much, so that what hardly moves does not divide by zero; variances are about 1
-SHRINK_MORE: Final = 4.0  # times as much, as often as needed, if the covariance still has no inverse
+SHRINK_MORE: Final = 4.0  # times as much, if the covariance still has no inverse ...
+SHRINK_MAXIMUM: Final = 1e6  # ... up to this: no host leaves such a covariance behind, only damage does
 BLAME_RATE: Final = 0.6  # of the newest row, as in the score that decides alarms
 QUICK_TWICE: Final = 2.0
 PIVOT_LEAST: Final = 1e-3
+ALONE_MAXIMUM: Final = 1e6  # standard deviations; more says that the covariance is damaged
 SWEEPS: Final = 3  # over the absent metrics
 ZERO = np.float32(0.0)
 
@@ -84,7 +86,7 @@ def squared_length(grid: Floats, told: Floats, view: int, count: int) -> float:
         if score != 0.0:
             above = dot(grid[square + i], scores, i + 1, count)
             total += score * (float(grid[diagonal, i]) * score + 2.0 * above)
-    return max(total, 0.0)
+    return total if total > 0.0 else 0.0  # noqa: FURB136 what is no number, of a damaged covariance, is 0
 
 
 @call
@@ -104,7 +106,8 @@ def blame(grid: Floats, told: Floats, count: int) -> None:
         now = 0.0
         if told[COUNTS, i] > ZERO:
             alone = float(abs(work[i])) / math.sqrt(grid[DIAGONALS + LEVEL, i])
-            now = float(told[LARGE, i]) + QUICK_TWICE * float(told[LARGE + QUICK, i]) + alone
+            now = float(told[LARGE, i]) + QUICK_TWICE * float(told[LARGE + QUICK, i])
+            now += alone if alone < ALONE_MAXIMUM else 0.0
         grid[BLAME, i] += BLAME_RATE * (now - float(grid[BLAME, i]))
 
 
@@ -140,9 +143,18 @@ def invert(matrix: Words) -> bool:
     return True
 
 
+@part
+def forget(grid: Floats, square: int, matrix: Words) -> None:
+    """All metrics are independent, as far as anybody knows."""
+    for i in range(len(matrix)):
+        for j in range(len(matrix)):
+            matrix[i, j] = 1.0 if i == j else 0.0
+            grid[square + i, j] = np.float32(matrix[i, j])
+
+
 @call
 def refresh(grid: Floats, view: int, count: int) -> None:
-    """Invert a view's covariance, shrunk towards independent metrics as much as it takes."""
+    """Invert a view's covariance, shrunk towards independent metrics as much as it takes; beyond help, forget it."""
     square, shrink = SQUARES + view * grid.shape[1], SHRINK
     matrix = np.empty((count, count))
     done = False
@@ -153,6 +165,9 @@ def refresh(grid: Floats, view: int, count: int) -> None:
             matrix[i, i] += SHRINK_SHARE * matrix[i, i] + shrink
         done = invert(matrix)
         shrink *= SHRINK_MORE
+        if not done and shrink > SHRINK_MAXIMUM:
+            forget(grid, square, matrix)
+            done = True
     for i in range(count):
         grid[DIAGONALS + view, i] = matrix[i, i]
         for j in range(i + 1, count):

@@ -28,6 +28,7 @@ from detectors.vitals.layout import (
     UNIT,
     VALUE,
     VIEWS,
+    WHOLE,
     Floats,
     Words,
 )
@@ -81,7 +82,9 @@ def difference(value: float, first: float) -> float:
 def relative(origin: Words, i: int, value: float) -> float:
     """The value from its first one, in units of its first change: any scale and any unit look the same."""
     if math.isnan(origin[FIRST, i]):
-        origin[FIRST, i] = value
+        origin[FIRST, i], origin[WHOLE, i] = value, 1.0
+    if value % 1.0 != 0.0:
+        origin[WHOLE, i] = 0.0
     away = difference(value, origin[FIRST, i])
     if origin[UNIT, i] == 0.0:
         origin[UNIT, i] = abs(away)
@@ -100,9 +103,19 @@ def within(grid: Floats, i: int, x: float) -> float:
 
 
 @part
-def least(origin: Words, i: int) -> float:
-    """The least deviation that matters, in the same units."""
-    return min(origin[LEAST, i] / origin[UNIT, i], SIZE_MAXIMUM) if origin[UNIT, i] > 0.0 else 0.0
+def least(origin: Words, grid: Floats, i: int) -> float:
+    """The least deviation that matters, in the same units: what was declared, and what chance does to a count.
+
+    Seven threads instead of six are no trouble, however long it were six: things that come and go each on their own
+    vary in number by the root of it (Poisson).
+    """
+    if origin[UNIT, i] == 0.0:
+        return 0.0
+    own: float = origin[LEAST, i] / origin[UNIT, i]
+    if origin[WHOLE, i] > 0.0:
+        usual = abs(origin[FIRST, i] / origin[UNIT, i] + float(grid[MEAN, i]))
+        own = max(own, math.sqrt(max(usual, 1.0 / origin[UNIT, i]) / origin[UNIT, i]))
+    return min(own, SIZE_MAXIMUM)
 
 
 @part

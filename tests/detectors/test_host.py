@@ -306,7 +306,7 @@ def test_evidence_is_complete() -> None:
     evidence = signal.evidence
     blamed = {series.series: series for series in evidence.series}
     assert blamed["threads"].observed == 26.0
-    assert 5.0 < blamed["threads"].low <= blamed["threads"].expected <= blamed["threads"].high < 8.0
+    assert 3.0 < blamed["threads"].low <= blamed["threads"].expected <= blamed["threads"].high < 9.0
     assert len(evidence.window) == 60
     assert (signal.time, signal.score) == (evidence.window[-1].time, evidence.window[-1].score)
     assert signal.score >= signal.threshold == 1.0

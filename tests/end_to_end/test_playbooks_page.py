@@ -110,7 +110,7 @@ def accepted(folder: Path, environment: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(400)
 def test_a_new_remediation_is_written_checked_and_tried(folder: Path, environment: dict[str, str]) -> None:
     """Check finds nothing, dry runs change nothing, accepting writes the file that the settings name."""
     said = {command: followed(folder, environment, command) for command in commands()}
@@ -122,7 +122,7 @@ def test_a_new_remediation_is_written_checked_and_tried(folder: Path, environmen
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("accepted")
 def test_the_new_remediation_runs_in_the_loop(folder: Path, environment: dict[str, str], everything: Path) -> None:
     """Published metrics become anomalous, the cache is really emptied, and new metrics close the incident."""

@@ -47,6 +47,7 @@ class Metric:
 
     def __init__(self) -> None:
         self.first = math.nan
+        self.whole = True
         self.unit = self.seen = self.absent = self.low = self.high = 0.0
         self.mean = self.fast = self.previous = self.blame = self.every = 0.0
         self.tails = [Tail(), Tail(), Tail()]
@@ -59,8 +60,10 @@ class Metric:
         self.distance = self.surprise = self.weight = self.x = self.pause = 0.0
 
     def floor(self) -> float:
-        """Three percent of the range."""
-        return 0.03 * (self.high - self.low)
+        """Three percent of the range; of a count its root."""
+        count = abs(self.first + self.unit * self.mean)
+        least = math.sqrt(max(count, 1.0)) / self.unit if self.whole and self.unit else 0.0
+        return max(0.03 * (self.high - self.low), least)
 
     def observe(self, value: float, rows: float) -> None:
         """Judge one value against what was learned before it."""
@@ -71,6 +74,7 @@ class Metric:
         self.here, self.counts = True, self.seen >= 300
         if math.isnan(self.first):
             self.first = value
+        self.whole = self.whole and value == int(value)
         if self.unit == 0.0:
             self.unit = abs(value - self.first)
         self.x = 0.0 if self.unit == 0.0 else (value - self.first) / self.unit

@@ -13,7 +13,7 @@ from detectors.vitals.alarm import Turn
 from detectors.vitals.block import Block
 from detectors.vitals.combination import SCORE_MAXIMUM
 from detectors.vitals.host import HostVitals
-from detectors.vitals.layout import FIRST, RING, RING_START
+from detectors.vitals.layout import ABSENT, EVERY, FIRST, RING, RING_START, SEEN, SQUARES
 from tests.detectors.vitals.hosts import clock, healthy
 
 NASTY = [0.0, -0.0, 1.0, 5e-324, 1e-300, 1e300, -1.7e308, 2.0**53 + 2, -(2.0**63), math.nan, math.inf, -math.inf]
@@ -111,6 +111,26 @@ def test_more_metrics_than_a_block_has_are_refused() -> None:
     for values in (healthy(5, 7), healthy(4, 6), healthy(5, 6).ravel()):
         with pytest.raises(ValueError, match="wanted 5 rows of at most 6 metrics"):
             Block(6).apply(clock(5), values)
+
+
+@pytest.mark.parametrize("damage", [math.nan, math.inf, 3e38])
+def test_relations_beyond_help_are_forgotten(damage: float) -> None:
+    """A covariance that no host leaves behind has no inverse, however far it is shrunk: it is learned anew."""
+    block = Block(4)
+    block.apply(clock(400), healthy(400, 4))
+    block.parts.grid[SQUARES : SQUARES + 4] = damage
+    told = block.apply(clock(400) + 60.0 * 400, healthy(400, 4, seed=2))
+    assert np.isfinite(told.anomalies[-200:]).all()
+    assert np.isfinite(block.parts.grid[SQUARES:]).all()
+
+
+@pytest.mark.parametrize("row", [SEEN, ABSENT, EVERY])
+def test_negative_counts_are_damage(row: int) -> None:
+    """A metric seen fewer than no times would learn with a negative weight, for ever more."""
+    block = Block(4)
+    block.parts.grid[row, 1] = -3.0
+    with pytest.raises(RowError, match="damaged"):
+        Block.from_bytes(block.to_bytes())
 
 
 @settings(max_examples=100, deadline=None)

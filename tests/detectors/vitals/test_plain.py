@@ -9,12 +9,13 @@ from tests.detectors.vitals.plain import PlainHost
 
 
 def troubled(metrics: int) -> np.ndarray:
-    """Spikes, a shift, a constant that moves, a metric that comes late, one that pauses, one that is rare."""
+    """Spikes, a shift, a count and a constant that move, one that comes late, one that pauses, one that is rare."""
     values = healthy(1600, metrics, seed=3)
     values[900, 0] += 20.0
     values[950, 0] += 2e4
     values[1200:, 1] += 4.0
-    values[:, 2] = np.where(np.arange(1600) < 1300, 7.0, 8.0)
+    values[:, 2] = np.where(np.arange(1600) < 1300, 7.0, 12.0)
+    values[:, 4] = np.where(np.arange(1600) < 1280, 7.5, 8.5)
     values[:400, 3] = np.nan
     values[700:760, 4] = np.nan
     values[np.arange(1600) % 5 != 0, 5] = np.nan
