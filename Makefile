@@ -36,7 +36,8 @@ demo: $(READY) $(KERNELS) ## A small live fleet, a real fault, a real repair: wa
 	$(BIN)/tidegate demo
 
 test: check targets $(KERNELS) ## All checks and all tests, on a real Kafka and a real ansible-playbook.
-	$(PYTEST)
+	$(PYTEST) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 targets: $(READY) ## What tests on real targets need: packages, collections, a disk (as root on Debian; done by test).
 	$(BIN)/python -m deploy.testfleet prepare

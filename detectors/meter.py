@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
-GROWTHS = 8.0  # so many rises without a fall make a counter
+GROWTHS = 8.0  # so many rises without a fall make a counter; of a number that is not whole, so many more than rests
 RESET = 0.5  # a counter that falls to less than this part of what it was has been reset; a smaller fall betrays a gauge
 FORGET = 1.0 / 512.0  # how fast old falls are forgotten, a reading
 FALLS = 3.0  # so many falls in recent memory betray a gauge, whatever their size
@@ -14,7 +14,8 @@ class Meter:
 
     A series that has risen eight times and never fallen is a counter: its value is then its growth a second. A fall
     to less than half is a reset and gives no value; a smaller fall, or a third one within some hundred readings, makes
-    the series a gauge until its falls are forgotten.
+    the series a gauge until its falls are forgotten. Errors are counted in whole numbers, however seldom they come; a
+    share of something that grows now and then is a gauge.
 
     Example:
         >>> meter = Meter()
@@ -50,6 +51,8 @@ class Meter:
             self.rises += 1.0
         elif value < before:
             self._fall(before, value)
+        elif value % 1.0:
+            self.rises = max(self.rises - 1.0, 0.0)
         if learn and not self.counting and self.rises >= GROWTHS and self.falls < FORGET:
             self.counting = 1.0
         if not self.counting:

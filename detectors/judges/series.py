@@ -122,8 +122,8 @@ class SeriesJudge:
         if not weighed:
             return Opinion(votes={self.name: 0.0})
         score = self.together(weighed, row.interval)
-        if self._is_accompanied() and score == 0.0:
-            return Opinion(votes={self.name: max(one.score for one in weighed)})
+        if self._is_accompanied():
+            return Opinion(score, votes={self.name: score or max(one.score for one in weighed)})
         ranking = max(float(scored.readings.rankings.max()) for _, scored in self._scored)
         return Opinion(score, ranking / THRESHOLD, score, {self.name: score})
 

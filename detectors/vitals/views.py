@@ -44,6 +44,7 @@ DIFFERENCE_MAXIMUM: Final = 1.7e308
 SEEN_MAXIMUM: Final = 1e7  # 32-bit floats count so far
 RANGE_REACH: Final = 3.0
 RANGE_FROM: Final = 20.0  # rows; before it a range means nothing
+FEW_SHARE: Final = 0.5  # of a count of less than four
 ZERO = np.float32(0.0)
 
 
@@ -107,14 +108,14 @@ def least(origin: Words, grid: Floats, i: int) -> float:
     """The least deviation that matters, in the same units: what was declared, and what chance does to a count.
 
     Seven threads instead of six are no trouble, however long it were six: things that come and go each on their own
-    vary in number by the root of it (Poisson).
+    vary in number by the root of it (Poisson). Of few things each one matters: none instead of one does.
     """
     if origin[UNIT, i] == 0.0:
         return 0.0
     own: float = origin[LEAST, i] / origin[UNIT, i]
     if origin[WHOLE, i] > 0.0:
         usual = abs(origin[FIRST, i] / origin[UNIT, i] + float(grid[MEAN, i]))
-        own = max(own, math.sqrt(max(usual, 1.0 / origin[UNIT, i]) / origin[UNIT, i]))
+        own = max(own, min(math.sqrt(usual / origin[UNIT, i]), FEW_SHARE * usual))
     return min(own, SIZE_MAXIMUM)
 
 

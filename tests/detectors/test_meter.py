@@ -15,6 +15,7 @@ GAUGES = {
     "constant": [3.0] * 50,
     "noise": [1.0, 4.0, 2.0, 6.0, 3.0] * 10,
     "a ramp that falls a little": [*map(float, range(100, 120)), 118.0, 119.0, 120.0],
+    "a share that grows now and then": [0.25 + step // 4 / 64 for step in range(100)],
 }
 
 
@@ -27,6 +28,11 @@ def test_gauges_stay_as_they_are(name: str) -> None:
 def test_a_counter_is_read_as_growth_a_second() -> None:
     """However far apart the readings are."""
     assert [2.0, 2.0, 2.0] == read([2.0 * step for step in range(0, 200, 10)], seconds=10.0)[-3:]
+
+
+def test_whole_numbers_that_seldom_grow_are_a_counter() -> None:
+    """Errors are few, and counted."""
+    assert [0.0, 0.1, 0.0] == read([float(step // 4) for step in range(50)], seconds=10.0)[-3:]
 
 
 def test_a_reset_says_nothing() -> None:

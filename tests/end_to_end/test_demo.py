@@ -104,6 +104,7 @@ class Demo:
         shutil.rmtree(self.outside[-1])
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_demo_proves_what_it_promises(tmp_path: Path) -> None:
@@ -173,6 +174,7 @@ with Interruptions() as interruptions:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_healthy_fleet_is_left_alone_for_three_minutes(tmp_path: Path) -> None:

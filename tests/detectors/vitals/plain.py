@@ -60,9 +60,9 @@ class Metric:
         self.distance = self.surprise = self.weight = self.x = self.pause = 0.0
 
     def floor(self) -> float:
-        """Three percent of the range; of a count its root."""
+        """Three percent of the range; of a count its root, or half of few."""
         count = abs(self.first + self.unit * self.mean)
-        least = math.sqrt(max(count, 1.0)) / self.unit if self.whole and self.unit else 0.0
+        least = min(math.sqrt(count), count / 2) / self.unit if self.whole and self.unit else 0.0
         return max(0.03 * (self.high - self.low), least)
 
     def observe(self, value: float, rows: float) -> None:

@@ -60,6 +60,7 @@ def test_broken_relation_is_seen() -> None:
     [
         pytest.param((6.0, 4.0), (7.0, 4.0), False, id="one more"),
         pytest.param((6.0, 4.0), (6.0, 3.0), False, id="one less"),
+        pytest.param((1.0, 4.0), (0.0, 4.0), True, id="the only one gone"),
         pytest.param((6.0, 4.0), (30.0, 40.0), True, id="many more"),
         pytest.param((6.5, 4.5), (7.5, 4.5), True, id="no count"),
     ],
