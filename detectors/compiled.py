@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import numba
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 type _Function = Callable[..., Any]
 
 PACKAGES: Final = ("memory", "vitals")
+READS, KEEPS, DATA = 0, 3, 1  # what `llvm.prefetch` is told: to read, as near as can be, no code
 CALLERS: Final = ("detectors.memory.series", "detectors.vitals.block")
 
 
@@ -83,6 +87,34 @@ def _borrowed(_: Any, array: Any) -> Any:  # noqa: ANN401 types of numba
 borrowed: Final = cast("_Borrow", _borrowed)
 """In kernels: the same array without an owner. Slices of an array count its owners, locked for all processors, which
 costs more than the arithmetic on a row; an entry's arguments have an owner for as long as it runs.
+"""
+
+
+class _Fetch(Protocol):
+    def __call__(self, array: npt.NDArray[Any], place: int) -> None: ...
+
+
+@intrinsic
+def _fetched(_: Any, array: Any, place: Any) -> Any:  # noqa: ANN401 types of numba
+    """Call the processor's prefetch."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 as above
+        whole = context.make_array(signature.args[0])(context, builder, arguments[0])
+        at = cgutils.get_item_pointer(context, builder, signature.args[0], whole, [arguments[1]])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(prefetch, [builder.bitcast(at, byte), number(READS), number(KEEPS), number(DATA)])
+        return context.get_dummy_value()
+
+    return types.void(array, place), generate
+
+
+fetched: Final = cast("_Fetch", _fetched)
+"""In kernels: ask for the cache line of an element of a one-dimensional array, and go on; nothing is read or written.
+
+References:
+    LLVM language reference, `llvm.prefetch`.
 """
 
 

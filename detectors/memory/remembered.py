@@ -41,16 +41,18 @@ def below(floats: Floats, start: int, count: int, y: np.float32) -> int:
 
 
 @part
-def place(floats: Floats, shape: Shape, v: int, count: int, y: np.float32) -> int:
-    """Where y belongs in the sorted memory of view v: the first place whose value is not less."""
+def block_of(floats: Floats, shape: Shape, v: int, y: np.float32) -> int:
+    """Where the block begins in which y belongs, in the sorted memory of view v; all of it may be one."""
     start = shape.memories + v * shape.values
     if shape.blocks == 0:
-        return start + below(floats, start, count, y)
-    block = below(floats, shape.firsts + v * shape.blocks, shape.blocks, y)
-    if block == 0:
         return start
-    start += (block - 1) * BLOCK
-    return start + below(floats, start, BLOCK, y)
+    return start + max(below(floats, shape.firsts + v * shape.blocks, shape.blocks, y) - 1, 0) * BLOCK
+
+
+@part
+def place(floats: Floats, shape: Shape, block: int, count: int, y: np.float32) -> int:
+    """Where y belongs in a memory of so many values: the first place whose value is not less, given its block."""
+    return block + below(floats, block, BLOCK if shape.blocks > 0 else count, y)
 
 
 @part

@@ -85,7 +85,7 @@ class SeriesTable:
         (0.0, True)
     """
 
-    __slots__ = ("_always", "_plan", "_room", "_shape", "_terms", "profile", "seed", "words")
+    __slots__ = ("_always", "_plan", "_room", "_shape", "_work", "profile", "seed", "words")
 
     def __init__(self, profile: Profile = FULL, rows: int = 0, *, seed: int = 0) -> None:
         self.profile = profile
@@ -93,7 +93,7 @@ class SeriesTable:
         self._shape = profile.shape(seed)
         self._plan = plan_of(self._shape)
         self._always: Flags = np.ones(0, np.bool_)
-        self._terms = np.empty(len(TERMS))
+        self._work = np.empty(len(TERMS) + len(profile.views))
         self._room = self.words = np.zeros((0, profile.words()))
         self.grow(rows)
 
@@ -135,7 +135,7 @@ class SeriesTable:
         if not count == len(times) == len(values) == len(learns):  # the kernel reads them unchecked
             lengths = f"{count} rows, {len(times)} times, {len(values)} values, {len(learns)} learns"
             raise ValueError(f"{lengths}, wanted as many of each")
-        kernel.apply(self.words, self._plan, rows, times, values, learns, results, turns, told, self._terms)
+        kernel.apply(self.words, self._plan, rows, times, values, learns, results, turns, told, self._work)
         return Readings(results[SCORE], results[RANKING], turns, told)
 
     def mature(self, row: int) -> bool:

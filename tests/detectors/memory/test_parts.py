@@ -13,7 +13,7 @@ from detectors.memory import alarm, tail, views
 from detectors.memory.combination import mean, power_mean
 from detectors.memory.layout import ALARM_SIZE, EMPTY, MEANS_START, QUANTILE, TAIL_SIZE, TIME, TOLD_SIZE, VOTE
 from detectors.memory.profiles import LEAN, PROFILES, Profile
-from detectors.memory.remembered import nearest, place, remember, shuffled
+from detectors.memory.remembered import block_of, nearest, place, remember, shuffled
 from detectors.memory.series import SeriesDetector
 from tests.detectors.memory.series import noise, times
 
@@ -52,7 +52,7 @@ def test_memory_stays_sorted_and_finds_the_nearest(profile: Profile) -> None:
     memory = floats[start : start + shape.values]
     for step in range(5 * shape.values):
         y = np.float32(rng.gauss(0.0, 1.0))
-        at = place(floats, shape, 1, count, y)
+        at = place(floats, shape, block_of(floats, shape, 1, y), count, y)
         assert start + np.searchsorted(memory[:count], y) == at
         if count:
             assert abs(memory[:count] - y).min() == abs(np.float32(nearest(floats, start, count, y, at)) - y)
@@ -67,7 +67,7 @@ def test_many_candidates_keep_the_extremes() -> None:
     shape, count = LEAN.shape(), 0
     floats = np.full(shape.week, EMPTY, np.float32)
     for step, y in enumerate(np.r_[-50.0, 50.0, noise(5000) - 50.0].astype(np.float32)):
-        at = place(floats, shape, 0, count, y)
+        at = place(floats, shape, block_of(floats, shape, 0, y), count, y)
         count = remember(floats, shape, 0, count, y, at, np.uint64(shuffled(1, step)))
     assert [-50.0, 50.0] == floats[shape.memories : shape.memories + shape.values][[0, -1]].tolist()
 
