@@ -28,7 +28,7 @@ from detectors.commands import (
 )
 from detectors.host import HostRow, RowHeading
 from detectors.samples import Source
-from detectors.saves import DAY_SECONDS, SavedState, TakenState
+from detectors.saves import DAY_SECONDS, SavedState, TakenState, next_due
 from detectors.signals import HostState
 from stream.detect.outbox import Message, Outbox
 from stream.detect.pages import decode_page
@@ -42,7 +42,7 @@ from tests.stream.detect.storms import Fleet, read_all, wait_until_all_committed
 
 HOST = "web-1"
 ROW_SECONDS = 300.0
-DAYS = 2.3
+DAYS = 2.8
 ANSWER_SECONDS = 60.0
 
 
@@ -56,7 +56,8 @@ class World:
         self.outbox = outbox
         self.rows = 0
         self.workers = 0
-        self.start_time = time.time() - DAYS * DAY_SECONDS
+        # Half a day of the host's before a state of it is due, whatever time of day it is now.
+        self.start_time = next_due(HOST, time.time() - DAYS * DAY_SECONDS) - DAY_SECONDS / 2
 
     async def start_worker(self) -> None:
         """Start the next worker."""
