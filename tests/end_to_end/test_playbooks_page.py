@@ -1,5 +1,6 @@
 """docs/playbooks.md is followed word by word: its files are written, its commands run, its remediation heals a host."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,28 +57,30 @@ def followed(folder: Path, environment: dict[str, str], command: str) -> str:
     return done.stdout
 
 
+@contextlib.contextmanager
+def running(command: list[str], ask: Callable[[int, int], None], **how: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401 - as Popen
+    """A command with a group of its own, asked by SIGTERM to end; what has not ended in time is killed."""
+    process = subprocess.Popen(command, start_new_session=True, text=True, **how)
+    try:
+        yield process
+        ask(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @pytest.fixture
 def everything(folder: Path, environment: dict[str, str]) -> Iterator[Path]:
     """`tidegate up` and, when all of it is there, the page's metrics; its log. Both are ended by SIGTERM."""
-    up = subprocess.Popen(
-        ["tidegate", "up"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert up.stderr is not None
-    feed = None
-    try:
-        assert any("Ctrl-C stops everything" in line for line in up.stderr)
-        with (folder / "up.log").open("w") as log:
-            drain = subprocess.Popen(["cat"], stdin=up.stderr, stdout=log)
-        feed = subprocess.Popen(["sh", "-c", FEED], cwd=folder, env=environment, start_new_session=True)
-        yield folder / "up.log"
-    finally:
-        if feed is not None:
-            os.killpg(feed.pid, signal.SIGTERM)
-            feed.wait(timeout=60)
-        up.send_signal(signal.SIGTERM)
-        up.wait(timeout=60)
-        up.stderr.close()
-        drain.wait(timeout=60)
+    log, how = folder / "up.log", {"cwd": folder, "env": environment}
+    with log.open("w") as written, running(["tidegate", "up"], os.kill, stderr=written, **how) as up:
+        while "Ctrl-C stops everything" not in log.read_text():
+            assert up.poll() is None, log.read_text()
+            time.sleep(0.1)
+        with running(["sh", "-c", FEED], os.killpg, **how):
+            yield log
 
 
 def test_the_page_has_all_that_it_speaks_of() -> None:
