@@ -42,8 +42,8 @@ class AlarmState(msgspec.Struct, frozen=True, array_like=True):
 class Alarm:
     """Raises when k of the n latest rows are at or over the threshold, clears when m of n are under a lower one.
 
-    n rows span about `vote_seconds`: where rows are so far apart, the latest one decides. Only rows newer than the
-    raise can clear, and a single good row never does; a young host raises nothing.
+    n rows span about `vote_seconds`; where rows are further apart the latest two decide, from `confirm_seconds` on the
+    latest one. Only rows newer than the raise can clear, and a single good row never does; a young host raises nothing.
     """
 
     __slots__ = ("interval", "raised_id", "rows", "since", "window")
@@ -113,8 +113,8 @@ def vote_rows(settings: DetectorSettings, interval_seconds: float) -> int:
     """How many of the latest rows decide together.
 
     Example:
-        >>> [vote_rows(DetectorSettings(), seconds) for seconds in (0.1, 0.5, 10.0)]
-        [30, 10, 1]
+        >>> [vote_rows(DetectorSettings(), seconds) for seconds in (0.1, 0.5, 10.0, 60.0)]
+        [30, 10, 2, 1]
     """
     wanted = min(settings.vote_seconds / max(interval_seconds, 1e-3), WINDOW / 2)
-    return max(round(wanted), 1)
+    return max(round(wanted), 2 if interval_seconds < settings.confirm_seconds else 1)

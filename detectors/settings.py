@@ -43,9 +43,11 @@ class DetectorSettings(msgspec.Struct, frozen=True):
     clear_ratio: float = 0.8
     """A row votes for the end of an alarm below this part of the threshold."""
     vote_seconds: float = 5.0
-    """The latest rows of this long decide together; where rows are further apart, the latest one decides."""
+    """The latest rows of this long decide together; where rows are further apart, the latest one or two decide."""
+    confirm_seconds: float = 30.0
+    """Where rows come more often than this, at least two decide together: who looks often sees more that is chance."""
     raise_share: float = 0.6
-    """So many of them must vote for an alarm to raise it (1 of 1, 6 of 10)."""
+    """So many of them must vote for an alarm to raise it (1 of 1, 2 of 2, 6 of 10)."""
     clear_share: float = 0.8
     """So many of them must vote for the end to clear it (8 of 10) ..."""
     clear_rows_minimum: int = 3

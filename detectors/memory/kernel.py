@@ -92,7 +92,8 @@ def step(
         for v in range(len(shape.plus)):
             told[v, SEEN] = terms[shape.plus[v]] - terms[shape.minus[v]]
             blocks[v] = block_of(floats, shape, v, told[v, SEEN])
-            fetched(floats, int(blocks[v]))
+            if shape.blocks > 0:
+                fetched(floats, int(blocks[v]))
         for v in range(len(shape.plus)):
             at = judge(floats, shape, told, v, int(blocks[v]), rows - SETTLE - WARM)
             if shape.minus[v] == WEEK_TERM and told[v, SEEN] == 0.0:
@@ -142,7 +143,7 @@ def apply(  # noqa: PLR0913, PLR0917 arrays in and arrays out
     room, floats = borrowed(room), words.view(np.float32)
     for i in range(len(rows)):
         score, ranking, turned, row = 0.0, 0.0, NONE, rows[i]
-        if i + 1 < len(rows) and 0 <= rows[i + 1] < len(words):
+        if shape.blocks > 0 and i + 1 < len(rows) and 0 <= rows[i + 1] < len(words):
             fetch(words, shape, rows[i + 1])
         if math.isfinite(values[i]) and math.isfinite(times[i]):
             if not 0 <= row < len(words):
