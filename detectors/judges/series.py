@@ -160,10 +160,12 @@ class SeriesJudge:
         return profile
 
     def _doubt(self, memories: Memories, scored: Scored, place: int, interval_seconds: float) -> float:
-        """By how much the score of a series that knows little is too high to begin an alarm; none ends by doubt."""
+        """By how much the score of a series is too high to begin an alarm: it knows little, or is one of several, and
+        the more there are, the likelier one of them is strange by chance (Bonferroni). None ends by doubt.
+        """
         doubt = memories.youth(scored, place, interval_seconds)
         if len(self.profiles) <= FEW and interval_seconds >= FAST_SECONDS:  # one row of one series decides
-            doubt += memories.records(scored, place)
+            doubt += memories.records(scored, place) + math.log10(len(self.profiles))
         return doubt
 
     def _weigh(self, memories: Memories, scored: Scored, time: float, alarming: set[str]) -> list[Weighed]:

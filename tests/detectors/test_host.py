@@ -279,6 +279,18 @@ def test_a_young_host_of_two_metrics_is_calm(seconds: float, seed: int) -> None:
     assert turns(feed(Shard(0, SETTINGS), rows)) == []
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_five_metrics_are_no_noisier_than_one(seed: int) -> None:
+    """Each of a few metrics can raise an alarm alone: the more there are, the stranger it must be."""
+
+    def raised(names: str) -> int:
+        rng = seeded(seed)
+        rows = (metric(HOST, row, {name: rng.gauss(50.0, 3.0) for name in names}, 60.0) for row in range(4000))
+        return sum(turn == (HOST, "raised") for turn in turns(feed(Shard(0, SETTINGS), rows)))
+
+    assert raised("abcde") <= raised("a") + 4
+
+
 def test_error_lines_count() -> None:
     """A burst of error lines is in the evidence of the alarm beside the metrics that moved."""
     signals = feed(Shard(0, SETTINGS), fleet(14, 340, hosts=1, fault=range(300, 340)))
