@@ -4,7 +4,8 @@ Stock Faust spends 80 microseconds on a record and acks a record whose agent rai
 `Batch`; Faust's own ack never commits, only `Batch.done()` does, as the longest contiguous prefix (offsets.py).
 
 At a revoke and at stop: flow off, batch in flight ends, `PartitionOwner.settle`, commit, forget. At an assignment:
-`PartitionOwner.recover`, committed offsets, one synchronous seek of all partitions, flow on.
+`PartitionOwner.recover`, committed offsets, one synchronous seek of all partitions, flow on. A fetch that waited through
+that seek is taken back: what it took would be delivered by nobody.
 
 It overrides private methods of faust-streaming 0.15.3 and aiokafka 0.14.0, which are pinned exactly for that reason.
 """
@@ -102,6 +103,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     """The thread of the Kafka client: tags what it fetches with a seek epoch, and seeks without an await between."""
 
     seek_epoch = 0
+    _assignment: Any = None  # that was sought last, and where to
+    _offsets: Mapping[Partition, int] = {}
 
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
@@ -118,8 +121,20 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Fetched:
+        epoch = self.seek_epoch
         records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
-        return Fetched(self.seek_epoch, cast("dict[TP, list[ConsumerRecord[bytes, bytes]]]", records))
+        if epoch != self.seek_epoch:
+            # It waited through a short rebalance, and took what nobody will deliver: the client must read that again.
+            self._seek_again(consumer)
+            return Fetched(epoch, {})
+        return Fetched(epoch, cast("dict[TP, list[ConsumerRecord[bytes, bytes]]]", records))
+
+    def _seek_again(self, consumer: AIOKafkaConsumer) -> None:
+        """Back to where the last seek went, unless another rebalance has begun: that ends with a seek of its own."""
+        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - as in _seek_all
+        if assignment is not None and assignment is self._assignment and assignment.active:
+            for source, offset in self._offsets.items():
+                consumer.seek(source, offset)
 
     async def seek_all(self) -> Sought | None:
         """Put every owned partition at its committed offset; None during a rebalance, which will seek again."""
@@ -135,8 +150,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             offsets = await self._committed_offsets(consumer, set(assignment.tps))
             if subscriptions.subscription.assignment is assignment and assignment.active:
                 break
-        for source, offset in offsets.items():
-            consumer.seek(source, offset)
+        self._assignment, self._offsets = assignment, offsets
+        self._seek_again(consumer)
         self.seek_epoch += 1
         return Sought(self.seek_epoch, offsets)
 
