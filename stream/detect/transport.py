@@ -4,8 +4,8 @@ Stock Faust spends 80 microseconds on a record and acks a record whose agent rai
 `Batch`; Faust's own ack never commits, only `Batch.done()` does, as the longest contiguous prefix (offsets.py).
 
 At a revoke and at stop: flow off, batch in flight ends, `PartitionOwner.settle`, commit, forget. At an assignment:
-`PartitionOwner.recover`, committed offsets, one synchronous seek of all partitions, flow on. A fetch that waited through
-that seek is taken back: what it took would be delivered by nobody.
+`PartitionOwner.recover`, committed offsets, one synchronous seek of all partitions, flow on. A fetch that waited
+through that seek is taken back: what it took would be delivered by nobody.
 
 It overrides private methods of faust-streaming 0.15.3 and aiokafka 0.14.0, which are pinned exactly for that reason.
 """
