@@ -12,7 +12,7 @@ from stream.broker.embedded import EmbeddedBroker
 from tests.kafka import Kafka, running_kafka
 
 LINES = 40  # of a failure that are shown at once
-HANGING_SECONDS = float(os.environ.get("TESTS_HANGING_SECONDS", "450"))  # longer than the time-out of any test
+HANGING_SECONDS = 450.0  # longer than the time-out of any test
 
 
 @pytest.fixture(scope="session")

@@ -200,7 +200,7 @@ class Block:
         """What was expected of a metric at the last row, in its own unit, in the view that is more surprised."""
         grid: list[float] = self.parts.grid[:NOVEL, slot].tolist()  # Python's numbers are read faster one by one
         told: list[float] = self._told[:, slot].tolist()
-        first, unit = self.parts.origin[:2, slot].tolist()
+        first, unit, _ = self.parts.origin[:, slot].tolist()
         view = max((LEVEL, QUICK), key=lambda view: told[LARGE + view])
         width = unit * max(grid[TAILS_START + view * TAIL_SIZE + QUANTILE], told[RESOLVES])
         score = -math.log10(math.erfc(told[LARGE + view] / math.sqrt(2.0)))

@@ -13,6 +13,7 @@ from detectors.vitals.layout import (
     COUNTS,
     DEVIATION,
     EVERY,
+    FRACTIONAL,
     HERE,
     HIGH,
     JUMP,
@@ -67,6 +68,8 @@ def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, row
     if math.isfinite(value):
         told[VALUE, i], told[PAUSE, i] = within(grid, i, relative(origin, i, value)), float(grid[ABSENT, i]) + rows
         told[HERE, i] = 1.0
+        if value % 1.0 != 0.0:
+            grid[FRACTIONAL, i] = 1.0
         told[COUNTS, i] = 1.0 if grid[SEEN, i] >= WARM else 0.0
     else:
         grid[ABSENT, i] += rows

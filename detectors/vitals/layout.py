@@ -1,6 +1,6 @@
 """Where a block of metrics keeps what: one array of 64-bit words, the greater part of it read as a grid of floats.
 
-words    the head (`TEMPO` …), then a row each for `FIRST`, `UNIT`, `LEAST` and `WHOLE` of every metric
+words    the head (`TIME` …), then a row each for `FIRST`, `UNIT` and `LEAST` of every metric
 grid     32-bit floats, a column a metric: the rows named here, then the ring of jumps, then a square for each view that
          has a covariance: the covariance on and below the diagonal, above it what is above the diagonal of its inverse
 """
@@ -18,13 +18,12 @@ type Flags = npt.NDArray[np.bool_]
 # statistic under a short and a longer mean.
 TIME, INTERVAL, ROWS, NOVELTY, SHORT, LONG, HEAD_SIZE = range(7)
 
-# Origins, in the metric's own unit: first value, size of the first change, least deviation that matters; and 1 while
-# all of its values were whole numbers.
-FIRST, UNIT, LEAST, WHOLE, ORIGIN_SIZE = range(5)
+# Origins, in the metric's own unit: first value, size of the first change, least deviation that matters.
+FIRST, UNIT, LEAST, ORIGIN_SIZE = range(4)
 
 # Grid rows: rows in which the metric was seen, rows since then, rows from one to the next; its values, relative to
-# FIRST in UNITs; its blame for the last rows.
-SEEN, ABSENT, EVERY, LOW, HIGH, MEAN, FAST, PREVIOUS, BLAME, TAILS_START = range(10)
+# FIRST in UNITs; its blame for the last rows; 1 once a value was no whole number.
+SEEN, ABSENT, EVERY, LOW, HIGH, MEAN, FAST, PREVIOUS, BLAME, FRACTIONAL, TAILS_START = range(11)
 
 # Views, and the four grid rows of each view's tail, then those of the novelty of the jumps.
 LEVEL, QUICK, JUMP, VIEWS = range(4)

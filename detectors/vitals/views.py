@@ -12,6 +12,7 @@ from detectors.vitals.layout import (
     EVERY,
     FAST,
     FIRST,
+    FRACTIONAL,
     HIGH,
     INTERVAL,
     JUMP,
@@ -28,7 +29,6 @@ from detectors.vitals.layout import (
     UNIT,
     VALUE,
     VIEWS,
-    WHOLE,
     Floats,
     Words,
 )
@@ -83,9 +83,7 @@ def difference(value: float, first: float) -> float:
 def relative(origin: Words, i: int, value: float) -> float:
     """The value from its first one, in units of its first change: any scale and any unit look the same."""
     if math.isnan(origin[FIRST, i]):
-        origin[FIRST, i], origin[WHOLE, i] = value, 1.0
-    if value % 1.0 != 0.0:
-        origin[WHOLE, i] = 0.0
+        origin[FIRST, i] = value
     away = difference(value, origin[FIRST, i])
     if origin[UNIT, i] == 0.0:
         origin[UNIT, i] = abs(away)
@@ -113,7 +111,7 @@ def least(origin: Words, grid: Floats, i: int) -> float:
     if origin[UNIT, i] == 0.0:
         return 0.0
     own: float = origin[LEAST, i] / origin[UNIT, i]
-    if origin[WHOLE, i] > 0.0:
+    if grid[FRACTIONAL, i] == ZERO:
         usual = abs(origin[FIRST, i] / origin[UNIT, i] + float(grid[MEAN, i]))
         own = max(own, min(math.sqrt(usual / origin[UNIT, i]), FEW_SHARE * usual))
     return min(own, SIZE_MAXIMUM)

@@ -125,12 +125,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
         if epoch != self.seek_epoch:
             # It waited through a short rebalance, and took what nobody will deliver: the client must read that again.
-            self._seek_again(consumer)
+            self._rewind(consumer)
             return Fetched(epoch, {})
         return Fetched(epoch, cast("dict[TP, list[ConsumerRecord[bytes, bytes]]]", records))
 
-    def _seek_again(self, consumer: AIOKafkaConsumer) -> None:
-        """Back to where the last seek went, unless another rebalance has begun: that ends with a seek of its own."""
+    def _rewind(self, consumer: AIOKafkaConsumer) -> None:
+        """Put every partition where the last seek wants it, unless another rebalance has begun: it will seek again."""
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - as in _seek_all
         if assignment is not None and assignment is self._assignment and assignment.active:
             for source, offset in self._offsets.items():
@@ -151,7 +151,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             if subscriptions.subscription.assignment is assignment and assignment.active:
                 break
         self._assignment, self._offsets = assignment, offsets
-        self._seek_again(consumer)
+        self._rewind(consumer)
         self.seek_epoch += 1
         return Sought(self.seek_epoch, offsets)
 
