@@ -30,8 +30,12 @@ class Interruptions:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
+        """Give the signals back; after an interruption they stay ignored, for the program is ending.
+
+        The interpreter gives up handlers some time before it is gone: a second Ctrl-C there would change the status.
+        """
+        for number, before in self._before.items():
+            handler = signal.SIG_IGN if self._arrived else before
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
 
     @contextlib.contextmanager

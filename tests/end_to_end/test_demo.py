@@ -200,14 +200,15 @@ MOMENTS = [
 @pytest.mark.parametrize("words", MOMENTS)
 @pytest.mark.timeout(300)
 def test_ctrl_c_leaves_no_process_and_no_file_outside(tmp_path: Path, words: str) -> None:
-    """Whatever the demo is doing, Ctrl-C (here pressed twice) stops all of it and says where files are."""
+    """Whatever the demo is doing, Ctrl-C (here pressed until it is gone) stops all of it and says where files are."""
     demo = Demo(tmp_path)
     try:
         demo.read_until(words)
         assert demo.leftovers() != []  # the search finds them while they run
-        demo.interrupt()
-        time.sleep(0.3)
-        demo.interrupt()
+        deadline = time.monotonic() + STOP_SECONDS
+        while demo.process.poll() is None and time.monotonic() < deadline:
+            demo.interrupt()
+            time.sleep(0.02)
         status, said = demo.finish(STOP_SECONDS)
     finally:
         demo.end()

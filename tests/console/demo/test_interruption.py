@@ -2,10 +2,20 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from console.demo.interruption import SIGNALS, Interruptions
+
+
+@pytest.fixture(autouse=True)
+def signals_of_the_tests() -> Iterator[None]:
+    """What these tests do to the signals of their process is undone."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=[number.name for number in SIGNALS])
@@ -48,3 +58,10 @@ def test_the_handlers_from_before_come_back() -> None:
     with Interruptions():
         assert before != [signal.getsignal(number) for number in SIGNALS]
     assert before == [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_after_an_interruption_signals_stay_ignored() -> None:
+    """A second Ctrl-C while the program ends, its work done, does not change how it ends."""
+    with Interruptions(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
