@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import numba
+import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -23,6 +24,7 @@ from numba.extending import intrinsic
 type _Function = Callable[..., Any]
 
 PACKAGES: Final = ("memory", "vitals")
+LANES: Final = 8  # 32-bit numbers that are compared at once
 READS, KEEPS, DATA = 0, 3, 1  # what `llvm.prefetch` is told: to read, as near as can be, no code
 CALLERS: Final = ("detectors.memory.series", "detectors.vitals.block")
 
@@ -94,13 +96,18 @@ class _Fetch(Protocol):
     def __call__(self, array: npt.NDArray[Any], place: int) -> None: ...
 
 
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 types of numba
+    """Where the element of an array is that the first two arguments name."""
+    whole = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return cgutils.get_item_pointer(context, builder, signature.args[0], whole, [arguments[1]])
+
+
 @intrinsic
 def _fetched(_: Any, array: Any, place: Any) -> Any:  # noqa: ANN401 types of numba
     """Call the processor's prefetch."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 as above
-        whole = context.make_array(signature.args[0])(context, builder, arguments[0])
-        at = cgutils.get_item_pointer(context, builder, signature.args[0], whole, [arguments[1]])
+        at = _pointer(context, builder, signature, arguments)
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
@@ -115,6 +122,35 @@ fetched: Final = cast("_Fetch", _fetched)
 
 References:
     LLVM language reference, `llvm.prefetch`.
+"""
+
+
+class _Count(Protocol):
+    def __call__(self, array: npt.NDArray[np.float32], place: int, limit: np.float32) -> int: ...
+
+
+@intrinsic
+def _counted(_: Any, array: Any, place: Any, limit: Any) -> Any:  # noqa: ANN401 types of numba
+    """Compare all lanes at once; numba unrolls a loop over so few and compares them one by one."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 as above
+        at = _pointer(context, builder, signature, arguments)
+        numbers, lane = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32)
+        values = builder.load(builder.bitcast(at, numbers.as_pointer()), align=np.float32().itemsize)
+        least = context.cast(builder, arguments[2], signature.args[2], types.float32)
+        single = builder.insert_element(ir.Constant(numbers, ir.Undefined), least, lane(0))
+        every = builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(lane, LANES), [0] * LANES))
+        found = builder.bitcast(builder.fcmp_ordered("<", values, every), ir.IntType(LANES))
+        return builder.zext(builder.ctpop(found), ir.IntType(64))
+
+    return types.int64(array, place, limit), generate
+
+
+counted: Final = cast("_Count", _counted)
+"""In kernels: how many of the `LANES` 32-bit numbers from a place on are less than a limit; there must be so many.
+
+References:
+    LLVM language reference, vector types, `fcmp` and `llvm.ctpop`.
 """
 
 

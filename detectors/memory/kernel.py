@@ -42,7 +42,7 @@ def judge(floats: Floats, shape: Shape, told: Floats, v: int, block: int, cal: f
     """Score view v, changing no state: fills in its vote and what is nearest, and returns where its number belongs."""
     tail, memory = ALARM_SIZE + v * TAIL_SIZE, shape.memories + v * shape.values
     y, count = told[v, SEEN], int(floats[tail + REMEMBERED])
-    at = place(floats, shape, block, count, y)
+    at = place(floats, block, y)
     told[v, VOTE], told[v, NEAREST] = 0.0, y
     if cal >= 0.0:
         told[v, NEAREST] = nearest(floats, memory, count, y, at)

@@ -44,7 +44,7 @@ class Shape(NamedTuple):
     """A profile as the kernels want it.
 
     `seed` is that of the random choices, `plus` and `minus` are the terms of each view, `windows` the rows of each
-    mean, `blocks` those of a memory (0 if it is searched as a whole), `skip` the floats that the words take, `firsts`,
+    mean, `blocks` those of a memory (0 if two cover it), `skip` the floats that the words take, `firsts`,
     `memories` and `week` where those begin after it.
     """
 

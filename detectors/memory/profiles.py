@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from detectors.compiled import LANES
 from detectors.memory.layout import ALARM_SIZE, BLOCK, MEANS_START, TAIL_SIZE, Shape
 from detectors.memory.views import MEANS, TERMS, VIEWS
 
@@ -16,7 +17,8 @@ class Profile(msgspec.Struct, frozen=True):
     Parameters:
         name: What settings call it.
         views: Names of rows of `views.VIEWS`; "value" must be among them, it is what evidence is told by.
-        values: How many numbers each view remembers. A multiple of 16 is searched by blocks of as many.
+        values: How many numbers each view remembers: 16 to 32, which are searched as two blocks that overlap, or a
+            multiple of 128, searched by blocks of 16; ValueError otherwise.
         candidates: Of how many random ones the most dispensable is forgotten. 1: the memory follows the last weeks.
             More: it covers the range of all it ever saw, which a small memory needs.
         thin: Of the rows that surprise nobody, one in so many is remembered; more of rows over five minutes apart.
@@ -30,6 +32,12 @@ class Profile(msgspec.Struct, frozen=True):
     thin: int
     slots: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse a memory that the kernels would read beyond its end."""
+        if not BLOCK <= self.values <= 2 * BLOCK and (self.values < 1 or self.values % (BLOCK * LANES)):
+            wanted = f"{BLOCK} to {2 * BLOCK}, or a multiple of {BLOCK * LANES}"
+            raise ValueError(f"profile {self.name!r}: values: {self.values}, wanted {wanted}")
+
     def means(self) -> tuple[str, ...]:
         """The exponential means that the views need."""
         used = {term for name in self.views for term in VIEWS[name]}
@@ -39,7 +47,7 @@ class Profile(msgspec.Struct, frozen=True):
         """For the kernels."""
         terms = [*TERMS[: -len(MEANS)], *self.means()]
         firsts = ALARM_SIZE + len(self.views) * TAIL_SIZE
-        blocks = self.values // BLOCK if self.values % BLOCK == 0 else 0
+        blocks = self.values // BLOCK if self.values > 2 * BLOCK else 0
         memories = firsts + len(self.views) * blocks
         return Shape(
             seed=seed,

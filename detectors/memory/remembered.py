@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.compiled import part
+from detectors.compiled import LANES, counted, part
 from detectors.memory.layout import BLOCK, Floats, Shape
 
 EARLY: Final = 50.0  # rows, nearly all of which are remembered
@@ -33,26 +33,29 @@ def shuffled(seed: int, count: int) -> np.uint64:
 
 @part
 def below(floats: Floats, start: int, count: int, y: np.float32) -> int:
-    """How many of `count` values are less than y; no branch depends on the values, so the processor need not guess."""
-    found, some = np.uint32(0), floats[start : start + count]
-    for j in range(len(some)):
-        found += np.uint32(some[j] < y)
-    return int(found)
+    """How many of `count` values, a multiple of LANES, are less than y; no branch depends on the values, so the
+    processor need not guess.
+    """
+    found = 0
+    for at in range(start, start + count, LANES):
+        found += counted(floats, at, y)
+    return found
 
 
 @part
 def block_of(floats: Floats, shape: Shape, v: int, y: np.float32) -> int:
-    """Where the block begins in which y belongs, in the sorted memory of view v; all of it may be one."""
+    """Where the block begins in which y belongs, in the sorted memory of view v; the two of a small one overlap."""
     start = shape.memories + v * shape.values
     if shape.blocks == 0:
-        return start
+        last = start + shape.values - BLOCK
+        return last if floats[last] < y else start
     return start + max(below(floats, shape.firsts + v * shape.blocks, shape.blocks, y) - 1, 0) * BLOCK
 
 
 @part
-def place(floats: Floats, shape: Shape, block: int, count: int, y: np.float32) -> int:
-    """Where y belongs in a memory of so many values: the first place whose value is not less, given its block."""
-    return block + below(floats, block, BLOCK if shape.blocks > 0 else count, y)
+def place(floats: Floats, block: int, y: np.float32) -> int:
+    """Where y belongs in a memory: the first place whose value is not less, given its block."""
+    return block + below(floats, block, BLOCK, y)
 
 
 @part

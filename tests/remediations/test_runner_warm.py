@@ -14,7 +14,7 @@ from remediations.runs import RunRequest, RunStatus, Target
 from tests.playbooks.runs import LOCAL, Stage
 from tests.playbooks.warm import wait_ready
 
-# What a play can see of its surroundings.
+# What a play can see of its surroundings; SigQ counts the signals of all processes of its user.
 LOOK = """\
     - name: Look around
       ansible.builtin.set_stats:
@@ -23,7 +23,7 @@ LOOK = """\
           names: "{{ query('ansible.builtin.varnames', '.*') | sort }}"
           environment: "{{ query('ansible.builtin.pipe', 'env | sort') }}"
           descriptors: "{{ query('ansible.builtin.pipe', 'readlink /proc/$PPID/fd/* | sort') }}"
-          status: "{{ query('ansible.builtin.pipe', 'grep Sig /proc/self/status; ulimit -a; umask; pwd') }}"
+          status: "{{ query('ansible.builtin.pipe', 'grep Sig[^Q] /proc/self/status; ulimit -a; umask; pwd') }}"
           settings: "{{ query('ansible.builtin.pipe', 'ansible-config dump --only-changed') }}"
           temporary: "{{ lookup('ansible.builtin.config', 'DEFAULT_LOCAL_TMP') }}"
           secrets: "{{ query('ansible.builtin.env', 'KAFKA_PASSWORD') }}"

@@ -26,11 +26,18 @@ def test_views_are_differences_of_terms(name: str) -> None:
 
 def test_another_view_is_one_row() -> None:
     """A profile of any views of the table works, with only the means that they need."""
-    profile = Profile("mine", ("off 288", "value"), values=50, candidates=4, thin=20)
+    profile = Profile("mine", ("off 288", "value"), values=20, candidates=4, thin=20)
     assert ("mean 288",) == profile.means()
     detector = SeriesDetector(profile)
     detector.run(times(600), noise(600))
     assert detector.step(1.7e9 + 36_000.0, 500.0).score > alarm.THRESHOLD
+
+
+@pytest.mark.parametrize("values", [0, -128, 15, 33, 127, 200])
+def test_a_memory_that_can_not_be_searched_is_refused(values: int) -> None:
+    """The search compares many numbers at once: a memory of another size would be read beyond its end."""
+    with pytest.raises(ValueError, match=f"profile 'mine': values: {values}, wanted 16 to 32, or a multiple of 128"):
+        Profile("mine", ("value",), values=values, candidates=1, thin=20)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,16 @@ def test_fast_rows_weigh_less(seconds: float, weight: float) -> None:
     assert weight == pytest.approx(views.row_weight(words, 1000.0 + seconds))
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+MEMORIES = [
+    *PROFILES.values(),
+    *(
+        Profile(f"of {values}", ("value", "change"), values=values, candidates=2, thin=20)
+        for values in (16, 17, 32, 128)
+    ),
+]
+
+
+@pytest.mark.parametrize("profile", MEMORIES, ids=[profile.name for profile in MEMORIES])
 def test_memory_stays_sorted_and_finds_the_nearest(profile: Profile) -> None:
     """After any number of values the memory is sorted and full, and the nearest value is that of a plain search."""
     shape, rng, count = profile.shape(), random.Random(5), 0  # noqa: S311 no secret
@@ -52,7 +68,7 @@ def test_memory_stays_sorted_and_finds_the_nearest(profile: Profile) -> None:
     memory = floats[start : start + shape.values]
     for step in range(5 * shape.values):
         y = np.float32(rng.gauss(0.0, 1.0))
-        at = place(floats, shape, block_of(floats, shape, 1, y), count, y)
+        at = place(floats, block_of(floats, shape, 1, y), y)
         assert start + np.searchsorted(memory[:count], y) == at
         if count:
             assert abs(memory[:count] - y).min() == abs(np.float32(nearest(floats, start, count, y, at)) - y)
@@ -67,7 +83,7 @@ def test_many_candidates_keep_the_extremes() -> None:
     shape, count = LEAN.shape(), 0
     floats = np.full(shape.week, EMPTY, np.float32)
     for step, y in enumerate(np.r_[-50.0, 50.0, noise(5000) - 50.0].astype(np.float32)):
-        at = place(floats, shape, block_of(floats, shape, 0, y), count, y)
+        at = place(floats, block_of(floats, shape, 0, y), y)
         count = remember(floats, shape, 0, count, y, at, np.uint64(shuffled(1, step)))
     assert [-50.0, 50.0] == floats[shape.memories : shape.memories + shape.values][[0, -1]].tolist()
 
