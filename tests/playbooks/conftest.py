@@ -1,5 +1,6 @@
 """A real supervisord with real services, as processes of the user who runs the tests."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -49,14 +50,19 @@ import pathlib, sys, time
 if not pathlib.Path(sys.argv[1], f"broken-{sys.argv[2]}").exists():
     time.sleep(600)
 """
-# Notes each start. Answers 503 while there is a file `sick`; takes a file `fail-once` and ends.
+# Notes each start. Answers 503 while there is a file `sick`; takes a file `fail-once` and ends; takes a file
+# `kill-supervisord`, does that and ends.
 SERVICE = """\
-import http.server, pathlib, sys
+import http.server, os, pathlib, signal, sys
 folder = pathlib.Path(sys.argv[1])
 with (folder / "starts").open("a") as starts:
     starts.write("start\\n")
 if (folder / "fail-once").exists():
     (folder / "fail-once").unlink()
+    sys.exit(1)
+if (folder / "kill-supervisord").exists():
+    (folder / "kill-supervisord").unlink()
+    os.kill(os.getppid(), signal.SIGKILL)
     sys.exit(1)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -124,9 +130,9 @@ class Supervisor:
         raise AssertionError((self.folder / "supervisord.log").read_text())
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Supervisor]:
-    """One supervisord for the tests of a module; its socket needs a short path."""
+@contextlib.contextmanager
+def supervisord() -> Iterator[Supervisor]:
+    """A supervisord for the time of a block; its socket needs a short path."""
     folder = Path(tempfile.mkdtemp(prefix="services-"))
     supervisor = Supervisor(folder)
     program = str(Path(sys.executable).parent / "supervisord")
@@ -139,6 +145,13 @@ def running() -> Iterator[Supervisor]:
         process.terminate()
         process.wait(timeout=20)
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Supervisor]:
+    """One supervisord for the tests of a module."""
+    with supervisord() as supervisor:
+        yield supervisor
 
 
 @pytest.fixture
@@ -158,7 +171,12 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmParent | None
 @pytest.fixture
 def stage(tmp_path: Path, supervisor: Supervisor, warm: WarmParent) -> Stage:
     """The shipped playbooks on one local host whose service is the supervisor's `web`."""
-    stage = Stage(tmp_path)
+    return stage_of(supervisor, tmp_path, warm)
+
+
+def stage_of(supervisor: Supervisor, folder: Path, warm: WarmParent) -> Stage:
+    """The shipped playbooks on one local host whose service is a supervisor's `web`."""
+    stage = Stage(folder)
     stage.parent = warm
     stage.variables = {
         "restart_supervisor_config": str(supervisor.configuration),

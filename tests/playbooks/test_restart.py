@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from remediations import runner
+from remediations.runner import WarmParent
 from remediations.runs import MarkerState, RunStatus, Target, TaskOutcome
-from tests.playbooks.conftest import Supervisor
+from tests.playbooks.conftest import Supervisor, stage_of, supervisord
 from tests.playbooks.runs import LOCAL, Stage
 
 
@@ -70,6 +72,21 @@ def test_service_does_not_come_back(stage: Stage, supervisor: Supervisor) -> Non
     assert supervisor.pid() != 0
     assert supervisor.starts() == 3
     assert any(task.task == "Start the service" for task in played.tasks)
+
+
+def test_supervisord_dies_in_mid_run(tmp_path: Path, warm: WarmParent) -> None:
+    """Without its manager the service can not be brought back: the run fails, and says so at the top of its voice."""
+    with supervisord() as supervisor:
+        other = psutil.Process(supervisor.pid("other"))
+        supervisor.wait("serves")
+        (supervisor.folder / "kill-supervisord").touch()
+        stage = stage_of(supervisor, tmp_path, warm)
+        played = stage.play(stage.request())
+        other.kill()  # nobody else does
+    assert played.result.status is RunStatus.FAILED
+    assert "IT WAS NOT PUT BACK" in played.result.reason
+    assert "refused connection" in played.result.reason
+    assert (stage.markers / f"{1:032x}" / "done").read_text() == "failed"
 
 
 def test_check_mode(stage: Stage, supervisor: Supervisor) -> None:

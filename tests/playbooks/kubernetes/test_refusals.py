@@ -3,7 +3,7 @@
 import pytest
 
 from remediations.runs import RunStatus
-from tests.playbooks.kubernetes.stage import Inputs, KubernetesStage
+from tests.playbooks.kubernetes.stage import Inputs, KubernetesStage, set_image
 
 INPUTS: dict[str, Inputs] = {
     "restart": {"restart_service_manager": "kubernetes", "restart_service_name": "web", "restart_wait_seconds": 3},
@@ -56,6 +56,7 @@ def test_wrong_input(case: str, stage: KubernetesStage) -> None:
 FORBIDDEN = {
     "restart": ("deployments", "tidegate may not PATCH deployments"),
     "scale": ("deployments", "tidegate may not PATCH deployments"),
+    "rollback": ("deployments", "tidegate may not PATCH deployments"),
     "drain": ("nodes", "Forbidden"),
 }
 
@@ -64,6 +65,8 @@ FORBIDDEN = {
 def test_no_right_to_change(name: str, stage: KubernetesStage) -> None:
     """A change that the API forbids fails with the API's words, and all is as it was."""
     resource, words = FORBIDDEN[name]
+    set_image(stage.cluster, "shop:2")  # so that there is something to go back to
+    stage.cluster.settle()
     stage.api.forbid("PATCH", resource)
     before, node = stage.deployment(), stage.is_cordoned("node-1")
     result = stage.run(name, INPUTS[name]).result
