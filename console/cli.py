@@ -19,6 +19,7 @@ from rich.console import Console, RenderableType
 from console import queries, rendering
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
+from console.hosts import HostRow, draw_hosts, host_rows
 from console.maintenance import maintenance
 from console.models import models
 from console.options import NO, AsJson, Config, Servers, settings_of, show
@@ -123,12 +124,12 @@ def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
     """Every host: state, score, samples applied, age of the last sample, open incident; worst first."""
     settings = settings_of(config, bootstrap_servers)
 
-    async def read() -> tuple[queries.HostRow, ...]:
+    async def read() -> tuple[HostRow, ...]:
         notices, entries = await asyncio.gather(read_notices(settings), read_audit(settings))
-        return queries.hosts(notices, entries, time.time())
+        return host_rows(notices, entries, time.time())
 
     rows = asyncio.run(read())
-    show(rows, rendering.draw_hosts(rows), as_json=as_json)
+    show(rows, draw_hosts(rows), as_json=as_json)
 
 
 @app.command()

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from console.errors import CommandError
-from console.models import Hosts, newest_statuses
+from console.hosts import newest_statuses
+from console.models import Hosts
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
 from console.rendering import plain

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.errors import CommandError, HostNotFoundError
+from console.hosts import newest_statuses
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
 from console.rendering import plain
@@ -20,7 +21,7 @@ from console.requests import By, Reason, Wait, ask, checked, request, tell
 from console.sentences import ago, utc
 from detectors.commands import ModelReset, ModelRollback, told
 from detectors.saves import SavedState
-from detectors.signals import HostState, HostStatus, Notice
+from detectors.signals import HostState, Notice
 
 models = typer.Typer(help="What was learned of a host: list its saved states, forget, go back.", no_args_is_help=True)
 
@@ -90,15 +91,6 @@ def parse_time(text: str) -> float:
     except ValueError as error:
         raise CommandError(f"--to is {text!r}, wanted a time such as 2026-11-21T10:00Z") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
-
-
-def newest_statuses(notices: Iterable[Notice]) -> dict[str, HostStatus]:
-    """The latest roster entry of each host."""
-    newest: dict[str, HostStatus] = {}
-    for notice in notices:
-        if isinstance(notice, HostStatus) and (notice.host not in newest or newest[notice.host].time <= notice.time):
-            newest[notice.host] = notice
-    return newest
 
 
 def model_of(notices: Iterable[Notice], host: str) -> ModelAnswer:

@@ -15,7 +15,7 @@ from console import fleets
 from console.errors import IncidentNotFoundError
 from console.sentences import say
 from detectors.fleet import FleetView
-from detectors.signals import HostState, HostStatus, Notice, Signal, SignalKind
+from detectors.signals import Signal, SignalKind
 from remediations.acceptance import Breach
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
@@ -32,7 +32,6 @@ from remediations.records import (
     VerificationOutcome,
 )
 
-ROSTER_AGE_MAXIMUM_SECONDS = 180.0  # detect repeats its roster every minute: three missed ones mean that it is down
 CLOSED_MAXIMUM = 20
 SUGGESTIONS = 5
 SHORT_ID_CHARACTERS = 8
@@ -85,27 +84,6 @@ class IncidentRow(msgspec.Struct, frozen=True):
     outcome: VerificationOutcome | None = None
     closed_time: float = 0.0
     fleet: FleetView | None = None
-
-
-class HostRow(msgspec.Struct, frozen=True):
-    """One host in a list. `state` is None for a host with an open incident that the roster does not know.
-
-    `moved` are series whose level has moved: no trouble, they are being learned anew.
-    `is_stale` says that detect has not spoken of the host lately: nothing is known of it now, whatever `state` says.
-    """
-
-    host: str
-    state: HostState | None
-    is_stale: bool
-    score: float
-    samples: int
-    series: int
-    partition: int
-    last_sample_time: float
-    last_sample_age_seconds: float
-    roster_age_seconds: float
-    incident_id: str = ""
-    moved: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -188,25 +166,6 @@ def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
         protected_hosts=book.policy.limits.protected_hosts,
         breaches=breaches,
     )
-
-
-def hosts(
-    notices: Iterable[Notice],
-    entries: Iterable[Entry],
-    now: float,
-    roster_age_maximum_seconds: float = ROSTER_AGE_MAXIMUM_SECONDS,
-) -> tuple[HostRow, ...]:
-    """Every host of the roster, and every other with an open incident; worst first."""
-    newest: dict[str, HostStatus] = {}
-    for notice in notices:
-        if isinstance(notice, HostStatus) and (notice.host not in newest or newest[notice.host].time <= notice.time):
-            newest[notice.host] = notice
-    open_ids = {incident.host: incident.incident_id for incident in fold(entries).open_incidents()}
-    rows = [
-        _host_row(status, open_ids.get(host, ""), now, roster_age_maximum_seconds) for host, status in newest.items()
-    ]
-    rows += [_unknown_host(host, incident_id) for host, incident_id in open_ids.items() if host not in newest]
-    return tuple(sorted(rows, key=_badness))
 
 
 def incidents(entries: Iterable[Entry], now: float, closed_maximum: int = CLOSED_MAXIMUM) -> tuple[IncidentRow, ...]:
@@ -306,48 +265,6 @@ def _concerns(record: Record, wanted: str) -> bool:
     if isinstance(record, OF_NO_HOST):
         return bool(fleets.fleet_id(record))
     return record.incident_id.startswith(wanted.lower()) or record.host == wanted.lower()
-
-
-def _host_row(status: HostStatus, incident_id: str, now: float, roster_age_maximum_seconds: float) -> HostRow:
-    roster_age_seconds = max(0.0, now - status.time)
-    return HostRow(
-        host=status.host,
-        state=status.state,
-        is_stale=roster_age_seconds > roster_age_maximum_seconds,
-        score=status.score,
-        samples=status.samples,
-        series=status.series,
-        partition=status.partition,
-        last_sample_time=status.last_sample_time,
-        last_sample_age_seconds=now - status.last_sample_time,
-        roster_age_seconds=roster_age_seconds,
-        incident_id=incident_id,
-        moved=status.moved,
-    )
-
-
-def _unknown_host(host: str, incident_id: str) -> HostRow:
-    return HostRow(
-        host=host,
-        state=None,
-        is_stale=True,
-        score=0.0,
-        samples=0,
-        series=0,
-        partition=-1,
-        last_sample_time=0.0,
-        last_sample_age_seconds=0.0,
-        roster_age_seconds=0.0,
-        incident_id=incident_id,
-    )
-
-
-_STATES = (HostState.ANOMALOUS, HostState.SILENT, None, HostState.YOUNG, HostState.NORMAL)
-
-
-def _badness(row: HostRow) -> tuple[bool, bool, int, float, str]:
-    well = row.state in {HostState.NORMAL, HostState.YOUNG}
-    return well and not row.incident_id, not row.is_stale and well, _STATES.index(row.state), -row.score, row.host
 
 
 def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow:

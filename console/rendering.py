@@ -14,7 +14,6 @@ from console.queries import (
     SHORT_ID_CHARACTERS,
     AuditLine,
     Explanation,
-    HostRow,
     IncidentRow,
     Phase,
     RulesAnswer,
@@ -22,7 +21,7 @@ from console.queries import (
 )
 from console.sentences import ago, because, conclusion, crowd, denial, number, results, say, series_name, span, utc
 from detectors.fleet import FleetView
-from detectors.signals import HostState, LineEvidence, Signal, WindowPoint
+from detectors.signals import LineEvidence, Signal, WindowPoint
 from remediations.chain import ChainReport, FaultKind
 from remediations.policies import RuleMode
 from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
@@ -33,13 +32,6 @@ SERIES_SHOWN = 8
 LINES_SHOWN = 3
 ID_CHARACTERS = SHORT_ID_CHARACTERS
 
-STATES = {
-    HostState.ANOMALOUS: ("▲ anomalous", "bold red"),
-    HostState.SILENT: ("✕ silent", "bold magenta"),
-    HostState.YOUNG: ("○ learning", "cyan"),
-    HostState.NORMAL: ("● normal", "green"),
-    None: ("? not in roster", "yellow"),
-}
 PHASES = {
     Phase.NEEDS_HUMAN: ("! needs a human", "bold red"),
     Phase.RUN_UNKNOWN: ("? run unknown", "bold magenta"),
@@ -78,32 +70,12 @@ def plain(words: str, style: str = "") -> Text:
     return Text("".join(each if each.isprintable() else "\ufffd" for each in words), style=style)
 
 
-def draw_hosts(rows: Sequence[HostRow]) -> RenderableType:
-    """The fleet as a table, in the order given, with a line that sums it up."""
-    if not rows:
-        return Text("No host has been seen yet: nothing is in the roster. Are records arriving, and is detect running?")
-    table = _table("host", "state", "score", "samples", "last sample", "partition", "incident")
-    for row in rows:
-        word, style = STATES[row.state]
-        stale = f", {span(row.roster_age_seconds)} old" if row.is_stale and row.state else ""
-        table.add_row(
-            plain(row.host, "bold"),
-            Text(word + stale, style="yellow" if stale else style).append_text(_moved(row.moved)),
-            Text(f"{row.score:.2f}" if row.state else "-"),
-            Text(f"{row.samples:,}" if row.state else "-"),
-            Text(_sample_age(row)),
-            Text(str(row.partition) if row.partition >= 0 else "-"),
-            plain(row.incident_id[:ID_CHARACTERS], "red"),
-        )
-    return Group(table, _fleet_line(rows))
-
-
 def draw_incidents(rows: Sequence[IncidentRow], now: float) -> RenderableType:
     """Incidents as a table, in the order given."""
     if not rows:
         return Text("No incident: nothing was raised.")
     fleets = {row.fleet.group: row.fleet for row in rows if row.fleet is not None}
-    table = _table("incident", "host", "opened", "state", "runs", "last decision", "outcome")
+    table = borderless("incident", "host", "opened", "state", "runs", "last decision", "outcome")
     for row in rows:
         word, style = PHASES[row.phase]
         why = f": {row.reason}" if row.reason else ""
@@ -153,7 +125,7 @@ def draw_audit_line(line: AuditLine) -> Text:
 
 def draw_rules(answer: RulesAnswer) -> RenderableType:
     """Every rule with the hosts it is meant for, below a line that says that all files are sound."""
-    table = _table("rule", "mode", "playbook", "answers", "cooldown", "attempts", "hosts")
+    table = borderless("rule", "mode", "playbook", "answers", "cooldown", "attempts", "hosts")
     for row in answer.rules:
         table.add_row(
             plain(row.rule),
@@ -216,7 +188,7 @@ def draw_evidence(signal: Signal) -> RenderableType:
     """What was seen: the series to blame against what was expected, and the score over the recent window."""
     evidence = signal.evidence
     head = f"{signal.kind.value} at {utc(signal.time)}: score {signal.score:.2f}, threshold {signal.threshold:.2f}"
-    table = _table("series", "observed", "expected", "ordinary band", "score")
+    table = borderless("series", "observed", "expected", "ordinary band", "score")
     for each in evidence.series[:SERIES_SHOWN]:
         table.add_row(
             plain(series_name(each)),
@@ -256,32 +228,13 @@ def draw_window(window: Sequence[WindowPoint], threshold: float) -> Text:
     return bars.append(f"  {span(window[-1].time - window[0].time)}, highest {max(p.score for p in window):.2f}", "dim")
 
 
-def _table(*columns: str) -> Table:
+def borderless(*columns: str) -> Table:
+    """An empty table with these columns; numbers stand on the right."""
     table = Table(box=None, pad_edge=False, header_style="bold dim")
     for column in columns:
         right = column in {"score", "samples", "runs", "observed", "expected", "partition"}
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     return table
-
-
-def _moved(series: Sequence[str]) -> Text:
-    """Levels that have moved, as an aside: that is no trouble."""
-    more = f" and {len(series) - 1} more" if len(series) > 1 else ""
-    return plain(f", {series[0]}{more} moved", "dim") if series else Text()
-
-
-def _sample_age(row: HostRow) -> str:
-    return f"{span(row.last_sample_age_seconds)} ago" if row.last_sample_time else "-"
-
-
-def _fleet_line(rows: Sequence[HostRow]) -> Text:
-    counts = {state: sum(row.state is state for row in rows) for state in STATES}
-    words = [f"{count} {STATES[state][0][2:]}" for state, count in counts.items() if count]
-    stale = sum(row.is_stale for row in rows)
-    line = Text(f"{len(rows)} hosts: " + ", ".join(words), style="dim")
-    if stale:
-        line.append(f"; {stale} not reported by detect lately: is it running?", style="yellow")
-    return line
 
 
 def _fleet_event_line(seen: FleetView, now: float) -> Text:

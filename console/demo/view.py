@@ -16,7 +16,8 @@ from rich.text import Text
 
 from console.demo.story import IncidentTold, Line, RunTold, Story, Tone
 from console.demo.verdict import Summary
-from console.rendering import STATES, TASKS, plain
+from console.hosts import STATES
+from console.rendering import TASKS, plain
 from console.sentences import ago, because, denial, number, series_name, utc
 from detectors.signals import HostStatus
 from remediations.records import GateResult, Verdict, VerificationOutcome

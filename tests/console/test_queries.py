@@ -11,11 +11,9 @@ from console.queries import (
     Phase,
     audit_line,
     explain,
-    hosts,
     incidents,
     rules,
 )
-from detectors.signals import HostState, Notice
 from remediations.loading import load_rulebook
 from remediations.policies import RuleMode
 from remediations.records import (
@@ -49,8 +47,6 @@ from tests.console.stories import (
     opened,
     repaired,
     running,
-    signal,
-    status,
 )
 
 PHASES: dict[str, tuple[tuple[Record, ...], Phase, int]] = {
@@ -109,56 +105,6 @@ def test_incidents_are_sorted_by_who_must_look() -> None:
     expected = ["b", "a", "d", "c"]
     assert expected == [row.incident_id[0] for row in incidents(log(*records), T0)]
     assert expected[:3] == [row.incident_id[0] for row in incidents(log(*records), T0, closed_maximum=1)]
-
-
-def test_hosts_are_sorted_worst_first() -> None:
-    """Trouble first, then what nothing is known of, then learning, then well; by score within."""
-    notices = [
-        status("calm", HostState.NORMAL, 0.1),
-        status("busy", HostState.NORMAL, 2.0),
-        status("new", HostState.YOUNG),
-        status("gone", HostState.SILENT),
-        status("hot", HostState.ANOMALOUS, 5.0),
-        status("hotter", HostState.ANOMALOUS, 9.0),
-        status("lost", HostState.NORMAL, time=T0 - 600.0),
-    ]
-    expected = ["hotter", "hot", "gone", "web-01", "lost", "new", "busy", "calm"]
-    assert expected == [row.host for row in hosts(notices, log(opened()), T0 + 1.0)]
-
-
-def test_a_host_row() -> None:
-    """The newest roster entry counts; ages are seen from now; an open incident is named."""
-    notices: list[Notice] = [
-        status("web-01", HostState.ANOMALOUS, 8.0, T0, partition=2),
-        status("web-01", HostState.NORMAL, 1.0, T0 - 50.0, partition=1),
-        signal("web-01"),
-    ]
-    (row,) = hosts(notices, log(opened()), T0 + 10.0)
-    expected = (HostState.ANOMALOUS, False, 8.0, 500, 2, 11.0, 10.0, ONE)
-    found = (
-        row.state,
-        row.is_stale,
-        row.score,
-        row.samples,
-        row.partition,
-        row.last_sample_age_seconds,
-        row.roster_age_seconds,
-        row.incident_id,
-    )
-    assert expected == found
-
-
-def test_a_host_that_detect_forgot_is_not_healthy() -> None:
-    """An old roster entry is marked, and a host with an incident is listed though the roster has lost it."""
-    stale, unknown = hosts([status("web-09", HostState.NORMAL, time=T0 - 181.0)], log(opened()), T0)[::-1]
-    assert (stale.host, stale.is_stale) == ("web-09", True)
-    assert (unknown.host, unknown.state, unknown.is_stale) == ("web-01", None, True)
-
-
-def test_a_closed_incident_is_not_shown_at_its_host() -> None:
-    """Only open incidents are."""
-    (row,) = hosts([status("web-01", HostState.NORMAL)], log(*repaired()), T0)
-    assert not row.incident_id
 
 
 def test_explain_gives_every_record_in_order() -> None:
@@ -340,9 +286,9 @@ def test_every_type_of_record_has_a_sentence() -> None:
     assert set(Record.__value__.__args__) == {type(record) for record, *_ in LINES if record}
 
 
-def test_an_empty_log_has_empty_answers() -> None:
+def test_an_empty_log_has_an_empty_answer() -> None:
     """A fresh installation is no error."""
-    assert (hosts([], [], T0), incidents([], T0)) == ((), ())
+    assert incidents([], T0) == ()
 
 
 def test_rules_name_the_hosts_they_are_meant_for() -> None:

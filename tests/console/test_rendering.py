@@ -1,22 +1,20 @@
 """What an operator sees: in words that suffice without colour, at the width of a terminal, whatever the names hold."""
 
-import io
 import re
 from pathlib import Path
 
 import msgspec
 import pytest
-from rich.console import Console, RenderableType
 
 import remediations
-from console.queries import audit_line, explain, hosts, incidents
+from console.hosts import draw_hosts, host_rows
+from console.queries import audit_line, explain, incidents
 from console.rendering import (
     FAULTS,
     draw_audit_line,
     draw_chain,
     draw_evidence,
     draw_explanation,
-    draw_hosts,
     draw_incidents,
     draw_window,
     headline,
@@ -25,6 +23,7 @@ from console.sentences import REASONS, ago, number, span, utc
 from detectors.signals import Evidence, HostState, LineEvidence, SeriesEvidence, SignalKind, WindowPoint
 from remediations.chain import ChainReport, Fault, FaultKind
 from remediations.records import GateResult, Record, RunProgressed, Seen, Verdict
+from tests.console.drawings import drawn
 from tests.console.stories import (
     COOLDOWN,
     FINISHED,
@@ -43,14 +42,6 @@ from tests.console.stories import (
     signal,
     status,
 )
-
-
-def drawn(what: RenderableType, *, width: int = 120, colour: bool = False) -> str:
-    """What is printed on a terminal of this width."""
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=colour, color_system="standard" if colour else None)
-    console.print(what)
-    return out.getvalue()
 
 
 def told(*records: Record, now: float = T0 + 60.0) -> str:
@@ -161,7 +152,7 @@ def test_hostile_names_stay_text() -> None:
     entries = log(start, progress, denied)
     drawings = [
         draw_explanation(explain(entries, ONE, T0), T0),
-        draw_hosts(hosts([status(HOSTILE, HostState.SILENT)], entries, T0)),
+        draw_hosts(host_rows([status(HOSTILE, HostState.SILENT)], entries, T0)),
         draw_incidents(incidents(entries, T0), T0),
         *(draw_audit_line(audit_line(entry)) for entry in entries),
     ]
@@ -169,38 +160,6 @@ def test_hostile_names_stay_text() -> None:
         text = drawn(drawing, width=400)
         assert "[bold red]" in text
         assert all(each.isprintable() or each == "\n" for each in text)
-
-
-def test_states_can_be_told_without_colour() -> None:
-    """Each state has its own word and mark in the plain text."""
-    rows = hosts([status(state.value, state) for state in HostState], log(opened()), T0)
-    text = drawn(draw_hosts(rows))
-    marks = ("▲ anomalous", "✕ silent", "? not in roster", "○ learning", "● normal")
-    assert all(mark in text for mark in marks)
-    assert "5 hosts: 1 anomalous, 1 silent, 1 learning, 1 normal, 1 not in roster" in text
-
-
-def test_a_row_of_the_fleet() -> None:
-    """One line a host: score, samples, last sample, partition, incident."""
-    rows = hosts([status("web-01", HostState.ANOMALOUS, 8.04, partition=3)], log(opened()), T0 + 41.0)
-    line = drawn(draw_hosts(rows)).splitlines()[1]
-    assert ["web-01", "▲", "anomalous", "8.04", "500", "42s", "ago", "3", ONE[:8]] == line.split()
-
-
-def test_a_silent_detect_is_said() -> None:
-    """An old roster must not pass for a healthy fleet."""
-    rows = hosts([status("web-01", HostState.NORMAL)], [], T0 + 7300.0)
-    text = drawn(draw_hosts(rows))
-    assert "● normal, 2h 1m old" in text
-    assert "1 not reported by detect lately: is it running?" in text
-
-
-def test_a_level_that_has_moved_is_an_aside() -> None:
-    """The host is as normal as its state says; the first series that moved is named, further ones are counted."""
-    moved = msgspec.structs.replace(status("web-01", HostState.NORMAL), moved=("cpu.load", "mem.used", "score"))
-    rows = hosts([moved, status("web-02", HostState.NORMAL)], [], T0)
-    lines = drawn(draw_hosts(rows), width=160).splitlines()
-    assert ["● normal, cpu.load and 2 more moved" in line for line in lines[1:3]] == [True, False]
 
 
 def test_a_drift_is_told_from_where_to_where() -> None:
