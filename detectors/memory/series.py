@@ -13,6 +13,7 @@ from detectors.memory import alarm, kernel, tail
 from detectors.memory.evidence import SampleEvidence, ViewEvidence
 from detectors.memory.layout import (
     ALARM_SIZE,
+    BLOCK,
     EMPTY,
     FIRST,
     RANKING,
@@ -160,12 +161,16 @@ class SeriesTable:
         self.words[row] = words
 
     def _is_sound(self, words: Words) -> bool:
-        """Whether the kernel can work on a row: it reads as many remembered numbers as the row says, unchecked."""
+        """Whether the kernel can work on a row: it reads and searches memories as the row says they are, unchecked."""
         shape, views = self._shape, len(self.profile.views)
         floats: Floats = words.view(np.float32)[shape.skip :][: shape.week]
         counts = floats[ALARM_SIZE + REMEMBERED : ALARM_SIZE + views * TAIL_SIZE : TAIL_SIZE]
+        memories = floats[shape.memories :].reshape(views, shape.values)
+        firsts = floats[shape.firsts : shape.memories].reshape(views, shape.blocks)
+        begins = memories[:, ::BLOCK][:, : shape.blocks]
         finite = np.isfinite(words[: shape.skip // 2]).all() and np.isfinite(floats).all()
-        return bool(finite and words[ROWS] >= 0.0 and counts.min() >= 0.0 and counts.max() <= shape.values)
+        searchable = (memories[:, 1:] >= memories[:, :-1]).all() and (firsts == begins).all()
+        return bool(finite and searchable and words[ROWS] >= 0.0 and (counts == (memories < EMPTY).sum(axis=1)).all())
 
     def band(self, row: int) -> tuple[float, float]:
         """The middle nine tenths of the values that the row remembers; (nan, nan) before the first."""

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.errors import RowError
 from detectors.memory import tail
-from detectors.memory.layout import ALARM_SIZE, MEANS_START, REMEMBERED, TAIL_SIZE, Words
+from detectors.memory.layout import ALARM_SIZE, MEANS_START, REMEMBERED, TAIL_SIZE, Floats, Words
 from detectors.memory.profiles import FULL, LEAN, PROFILES, Profile
 from detectors.memory.series import MATURE_ROWS, SeriesDetector, SeriesTable, Turn
 from tests.detectors.memory.series import KINDS, daily, noise, times
@@ -293,12 +294,38 @@ def test_a_damaged_row_is_refused_or_harmless(profile: Profile, data: st.DataObj
     assert len(told.scores) == 200
 
 
+DAMAGES: dict[str, Callable[[Profile, Floats], None]] = {
+    "more than it can": lambda profile, floats: put(floats, ALARM_SIZE + TAIL_SIZE + REMEMBERED, profile.values + 1.0),
+    "more than it does": lambda profile, floats: put(floats, ALARM_SIZE + TAIL_SIZE + REMEMBERED, profile.values - 1.0),
+    "fewer than none": lambda _, floats: put(floats, ALARM_SIZE + REMEMBERED, -1.0),
+    "not in order": lambda profile, floats: put(floats, profile.shape().memories, 1e9),
+    "something behind its end": lambda profile, floats: put(floats, profile.shape().week - 1, 1e9),
+}
+
+
+def put(floats: Floats, place: int, number: float) -> None:
+    """Damage a number."""
+    floats[place] = number
+
+
 @BOTH
-def test_a_row_that_says_it_remembers_more_than_it_can_is_refused(profile: Profile) -> None:
-    """Counts lead the kernel through its memory: they are checked before it sees them."""
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_row_that_remembers_what_it_can_not_is_refused(
+    profile: Profile, damage: Callable[[Profile, Floats], None]
+) -> None:
+    """Counts and order lead the kernel through its memory: they are checked before it sees them."""
     detector = SeriesDetector(profile)
-    detector.run(times(200), noise(200))
-    floats = detector.table.words.view(np.float32)[0, profile.shape().skip :]
-    floats[ALARM_SIZE + TAIL_SIZE + REMEMBERED] = profile.values + 1.0
+    detector.run(times(30), noise(30))  # no memory is full
+    SeriesDetector.from_bytes(detector.to_bytes(), profile)
+    damage(profile, detector.table.words.view(np.float32)[0, profile.shape().skip :])
     with pytest.raises(RowError, match="is damaged"):
         SeriesDetector.from_bytes(detector.to_bytes(), profile)
+
+
+def test_a_row_whose_blocks_begin_elsewhere_is_refused() -> None:
+    """So do the first numbers of the blocks of a large memory."""
+    detector = SeriesDetector()
+    detector.run(times(200), noise(200))
+    put(detector.table.words.view(np.float32)[0, FULL.shape().skip :], FULL.shape().firsts + 1, -1e9)
+    with pytest.raises(RowError, match="is damaged"):
+        SeriesDetector.from_bytes(detector.to_bytes())
