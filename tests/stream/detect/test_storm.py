@@ -79,7 +79,7 @@ async def blow(fleet: Fleet, beat_seconds: float) -> None:
     fleet.start("w5")
     fleet.send("w4", signal.SIGSTOP)
     await asyncio.sleep(1.5 * SESSION_SECONDS)
-    fleet.send("w4", signal.SIGCONT)
+    await fleet.wake("w4")
 
 
 async def spoil_samples(settings: Settings) -> None:
