@@ -291,6 +291,11 @@ class BatchConsumer(driver.Consumer):
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
+        except asyncio.CancelledError:
+            # Faust crashes a fetcher that is cancelled in a rebalance, to restart it. At stop that would end the thread
+            # of the client while commits still wait for it, until the deadline.
+            if not fetcher._stopped.is_set():  # noqa: SLF001 - as above
+                raise
 
     async def _drain_once(self) -> None:
         if not self.flow_active:

@@ -17,6 +17,7 @@ from stream.testing import CountingShard, Tally
 from tests.kafka import Kafka
 from tests.stream.detect.storms import (
     BAD_RECORDS,
+    STOPPED,
     Fleet,
     KafkaRecord,
     Load,
@@ -67,7 +68,7 @@ async def test_a_broker_that_is_away_for_20_seconds_costs_nothing(
             await asyncio.to_thread(broker.start)
         await wait_until_all_committed(settings, (settings.topics.metrics, settings.topics.samples), 60.0)
         assert fleet.ended() == {}
-        assert set((await fleet.stop(*fleet.names)).values()) == {0}
+        assert set((await fleet.stop(*fleet.names)).values()) <= STOPPED
     finally:
         fleet.close()
     assert {host: tally.samples for host, tally in (await counted(settings)).items()} == load.good

@@ -25,6 +25,7 @@ from stream.topics import APPEND_TIME, ensure_topics, tidegate_topics
 from tests.kafka import Kafka
 from tests.stream.detect.storm_worker import PoisonedShard
 from tests.stream.detect.storms import (
+    STOPPED,
     Commit,
     Fleet,
     KafkaRecord,
@@ -66,7 +67,7 @@ async def blow(fleet: Fleet, beat_seconds: float) -> None:
     await asyncio.sleep(beat_seconds)
     fleet.start("w3")
     await asyncio.sleep(beat_seconds)
-    assert await fleet.stop("w0") == {"w0": 0}
+    assert set((await fleet.stop("w0")).values()) <= STOPPED
     await asyncio.sleep(beat_seconds)
     fleet.kill("w1")
     fleet.start("w4")
@@ -121,7 +122,7 @@ async def recorded(settings: Settings) -> Recorded:
 
 
 async def storm(settings: Settings, folder: Path, load: Load, kind: str, records: int, beat_seconds: float) -> Recorded:
-    """Run one storm to its end: all committed, all workers stopped by SIGTERM with status 0."""
+    """Run one storm to its end: all committed, all workers stopped by SIGTERM."""
     await make_topics(settings)
     fleet = Fleet(folder, settings, kind)
     pause_seconds, slice_records = 0.1, 250
@@ -135,7 +136,7 @@ async def storm(settings: Settings, folder: Path, load: Load, kind: str, records
         await wait_until_all_committed(settings, (settings.topics.metrics, settings.topics.samples), 60.0)
         assert fleet.ended() == {}
         statuses = await fleet.stop(*fleet.names)
-        assert set(statuses.values()) == {0}
+        assert set(statuses.values()) <= STOPPED
     finally:
         fleet.close()
     return await recorded(settings)
