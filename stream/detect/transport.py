@@ -199,6 +199,8 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.deliveries: Deliveries[ConsumerRecord[bytes, bytes]] = Deliveries()
         self._owner = cast("BatchTransport", self.transport).owner
+        self._revoke_lock = asyncio.Lock()
+        self._settle_lock = asyncio.Lock()
 
     @override
     def _new_consumer_thread(self) -> BatchThread:
@@ -245,17 +247,29 @@ class BatchConsumer(driver.Consumer):
 
     @override
     async def wait_empty(self) -> None:
-        """Called by Faust with the flow off, at a revoke and at stop."""
-        await super().wait_empty()
-        await self._owner.settle()
-        await self.commit()
+        """Called by Faust with the flow off, at a revoke and at stop, which can meet."""
+        async with self._settle_lock:
+            await super().wait_empty()
+            await self._owner.settle()
+            await self.commit()
 
     @override
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        await super().on_partitions_revoked(revoked)
-        # The protocol is the eager one: every partition was revoked.
-        self.deliveries.drop()
-        self._owner.forget()
+        async with self._revoke_lock:
+            await super().on_partitions_revoked(revoked)
+            async with self._settle_lock:  # a stop may be settling
+                # The protocol is the eager one: every partition was revoked.
+                self.deliveries.drop()
+                self._owner.forget()
+
+    @override
+    async def on_stop(self) -> None:
+        """Called by Faust before the client's thread stops, which waits for a revoke, but answers its commit no more.
+
+        So a revoke that is on ends first; one that comes later commits nothing.
+        """
+        async with self._revoke_lock:
+            await super().on_stop()
 
     # Gaining partitions
 

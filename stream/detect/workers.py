@@ -75,6 +75,9 @@ class DetectApp(faust.App):
     def _create_directories(self) -> None:
         pass
 
+    def _on_rebalance_when_stopped(self) -> None:
+        """The stop leaves the group; Faust would close the client on the wrong loop, before the last commit."""
+
 
 def new_app(settings: Settings, owner: PartitionOwner) -> DetectApp:
     """An app without agents, on the batch transport."""

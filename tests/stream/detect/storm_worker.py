@@ -1,22 +1,26 @@
-"""A detect worker as a process of its own: `python -m tests.stream.detect.storm_worker SETTINGS counting|models`."""
+"""A worker as a process of its own: `python -m tests.stream.detect.storm_worker SETTINGS counting|models|slow`."""
 
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from detectors.samples import MetricSample, Sample
 from detectors.signals import Signal
-from stream.detect.workers import DetectWorker, run_worker
+from stream.detect.offsets import Partition
+from stream.detect.transport import KafkaBatch
+from stream.detect.workers import DetectWorker, add_agent, new_app, run_worker, stop_deadline
 from stream.settings import Settings
 from stream.supervision import stop_with_signals
 from stream.testing import CountingShard
 
 POISON_SERIES = "poison.value"
 READY = "ready for records"
+SETTLES = "settles"
+SETTLE_SECONDS = 3.0
 
 
 class PoisonedShard(CountingShard):
@@ -29,17 +33,70 @@ class PoisonedShard(CountingShard):
         return super().apply(samples)
 
 
-async def tell_ready(worker: DetectWorker) -> None:
-    """Say on standard output when the worker first owns its partitions."""
-    await worker.shards.recovered.wait()
-    sys.stdout.write(f"{READY}\n")
+class SlowOwner:
+    """Owns partitions; what came is done only in the first `settle`, which ends a while after the worker must stop."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._batches: list[KafkaBatch] = []
+        self._settles = False
+
+    async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
+        """Nothing to load."""
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        """Nothing to begin."""
+
+    async def handle(self, batch: KafkaBatch) -> None:
+        """Keep the records until they are settled."""
+        self._batches.append(batch)
+        tell(READY)
+
+    async def settle(self) -> None:
+        """As the class says."""
+        if not self._settles:
+            self._settles = True
+            tell(SETTLES)
+            await self._stop.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            for batch in self._batches:
+                batch.done()
+
+    def forget(self) -> None:
+        """Nothing to forget."""
+
+
+def tell(text: str) -> None:
+    """Say it on standard output."""
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+async def tell_ready(worker: DetectWorker) -> None:
+    """Say when the worker first owns its partitions."""
+    await worker.shards.recovered.wait()
+    tell(READY)
+
+
+async def run_slow(settings: Settings, stop: asyncio.Event) -> None:
+    """A member of the group that reads the metrics topic, and is slow to let go of it."""
+    with stop_deadline(stop):
+        owner = SlowOwner(stop)
+        app = new_app(settings, owner)
+        add_agent(app, "keep", [settings.topics.metrics], owner.handle)
+        starting = asyncio.create_task(app.start())  # over when it owns partitions
+        await stop.wait()
+        await starting
+        await app.stop()
 
 
 async def main(settings: Settings, kind: str) -> None:
     """Run until SIGTERM."""
     stop = asyncio.Event()
     stop_with_signals(stop.set)
+    if kind == "slow":
+        await run_slow(settings, stop)
+        return
     make_shard = PoisonedShard if kind == "counting" else None
     await run_worker(settings, stop, make_shard=make_shard, companions=(tell_ready,))
 

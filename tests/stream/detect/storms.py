@@ -25,9 +25,6 @@ from tests.stream.detect.storm_worker import POISON_SERIES, READY
 
 type KafkaRecord = ConsumerRecord[bytes, bytes]
 
-ASSIGNED = "partitions_assigned"  # a worker logs it each time
-# A worker that is asked to stop in the middle of a rebalance may end by its deadline, which is safe: status 70.
-STOPPED = frozenset({0, 70})
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 FIELDS = ("usage", "load")
@@ -55,30 +52,19 @@ class Fleet:
 
     async def wait_ready(self, *names: str) -> None:
         """Wait until the workers own partitions."""
-        deadline = time.monotonic() + START_SECONDS
         for name in names:
-            while READY not in (self._folder / f"{name}.log").read_text():
-                assert time.monotonic() < deadline, f"{name} is not ready after {START_SECONDS} s"
-                await asyncio.sleep(0.2)
+            await self.wait_said(name, READY)
+
+    async def wait_said(self, name: str, text: str) -> None:
+        """Wait until a worker has said something."""
+        deadline = time.monotonic() + START_SECONDS
+        while text not in (self._folder / f"{name}.log").read_text():
+            assert time.monotonic() < deadline, f"{name} has not said {text!r} after {START_SECONDS} s"
+            await asyncio.sleep(0.2)
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a worker."""
         self._workers[name].send_signal(number)
-
-    async def wake(self, name: str) -> None:
-        """Let a worker that was sent SIGSTOP go on, and wait until it owns partitions again.
-
-        A worker that is asked to stop while it joins anew may end by its deadline only, with status 70.
-        """
-        before = self._assignments(name)
-        self.send(name, signal.SIGCONT)
-        deadline = time.monotonic() + START_SECONDS
-        while self._assignments(name) == before:
-            assert time.monotonic() < deadline, f"{name} owns nothing {START_SECONDS} s after it was woken"
-            await asyncio.sleep(0.2)
-
-    def _assignments(self, name: str) -> int:
-        return (self._folder / f"{name}.log").read_text().count(ASSIGNED)
 
     def kill(self, name: str) -> None:
         """Kill a worker, as a lost machine would."""

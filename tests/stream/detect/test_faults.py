@@ -11,16 +11,18 @@ from aiokafka import TopicPartition
 
 from stream.broker.embedded import EmbeddedBroker
 from stream.detect.outbox import Message, Outbox
-from stream.kafka import open_consumer, open_producer
+from stream.kafka import open_admin, open_consumer, open_producer
 from stream.settings import KafkaSettings, Settings
 from stream.testing import CountingShard, Tally
+from stream.topics import ensure_topics
 from tests.kafka import Kafka
+from tests.stream.detect.storm_worker import SETTLES
 from tests.stream.detect.storms import (
     BAD_RECORDS,
-    STOPPED,
     Fleet,
     KafkaRecord,
     Load,
+    committed_offsets,
     produce,
     read_all,
     wait_until_all_committed,
@@ -68,7 +70,7 @@ async def test_a_broker_that_is_away_for_20_seconds_costs_nothing(
             await asyncio.to_thread(broker.start)
         await wait_until_all_committed(settings, (settings.topics.metrics, settings.topics.samples), 60.0)
         assert fleet.ended() == {}
-        assert set((await fleet.stop(*fleet.names)).values()) <= STOPPED
+        assert set((await fleet.stop(*fleet.names)).values()) == {0}
     finally:
         fleet.close()
     assert {host: tally.samples for host, tally in (await counted(settings)).items()} == load.good
@@ -148,6 +150,28 @@ async def test_a_stop_is_over_in_time_though_kafka_is_away(
         assert (await fleet.stop("w0"))["w0"] in {0, 70}
     finally:
         fleet.close()
+
+
+@pytest.mark.timeout(120)
+async def test_a_stop_in_a_revoke_waits_for_its_commit_and_ends(kafka: Kafka, tmp_path: Path) -> None:
+    """The client answers until the revoke has settled and committed; stopped before, each would wait for the other."""
+    settings = kafka.settings(partitions=1)
+    await ensure_topics(settings)
+    fleet, source = Fleet(tmp_path, settings, "slow"), TopicPartition(settings.topics.metrics, 0)
+    try:
+        fleet.start("leaves")
+        await send(settings.kafka, source.topic, [Message(key=b"k", value=b"one")])
+        await fleet.wait_ready("leaves")
+        fleet.start("joins")  # so everything is revoked
+        await fleet.wait_said("leaves", SETTLES)
+        assert await fleet.stop("leaves") == {"leaves": 0}
+    finally:
+        fleet.close()
+    admin = await open_admin(settings.kafka)
+    try:
+        assert (await committed_offsets(admin, settings.detect.group))[source].offset == 1
+    finally:
+        await admin.close()
 
 
 @pytest.mark.timeout(60)
