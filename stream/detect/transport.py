@@ -292,8 +292,8 @@ class BatchConsumer(driver.Consumer):
         self.deliveries.begin(sought.epoch, sought.offsets)
 
     async def fetch_state(self, source: Partition) -> FetchState | None:
-        """How far the log of a partition reaches; None if that is not known."""
-        return await self._thread.fetch_state(source)
+        """How far the log of a partition reaches; None if that is not known, or the client stops."""
+        return None if self.should_stop else await self._thread.fetch_state(source)
 
     # Delivery
 

@@ -85,3 +85,11 @@ async def test_what_a_fetch_takes_that_waited_through_a_seek_is_read_again(setti
         assert (late.epoch, values_of(late)) == (sought.epoch - 1, [])
         again = await thread._fetch_records(client, {source}, timeout=WAIT_SECONDS)  # noqa: SLF001
         assert (again.epoch, values_of(again)[:1]) == (sought.epoch, [b"one"])
+
+
+async def test_after_the_client_has_stopped_nothing_is_known_of_a_partition(settings: Settings) -> None:
+    """What looks at partitions every second may do so once more in a stop: that is no failure."""
+    async with thread_of(settings) as (thread, _client):
+        consumer: Any = thread.consumer
+    consumer._stopped.set()  # noqa: SLF001 - as the app does, before it stops the thread
+    assert await consumer.fetch_state(Partition(settings.topics.metrics, 0)) is None
