@@ -49,6 +49,17 @@ class LogLine(msgspec.Struct, frozen=True):
     message: str
 
 
+def measured(process: psutil.Process) -> tuple[dict[str, float], float]:
+    """What is measured of a process, and the CPU seconds it has spent. psutil.Error if it has ended."""
+    with process.oneshot():
+        resident, times = process.memory_info().rss, process.cpu_times()
+        if not resident:  # it has ended, and is not reaped yet
+            raise psutil.NoSuchProcess(process.pid)
+        threads, descriptors = float(process.num_threads()), float(process.num_fds())
+    fields = {"resident_bytes": float(resident), "threads": threads, "descriptors": descriptors}
+    return fields, times.user + times.system
+
+
 class ProcessMeter:
     """Measures one process after another that a service has: CPU only between two looks at the same process."""
 
@@ -58,21 +69,14 @@ class ProcessMeter:
         self._looked = 0.0
 
     def read(self, pid: int, now: float) -> dict[str, float]:
-        """What can be measured of process `pid` at monotonic time `now`; empty when there is no such process."""
+        """What can be measured of process `pid` at monotonic time `now`; empty when there is none, or it has ended."""
         try:
             fresh = self._process is None or self._process.pid != pid
             process = psutil.Process(pid) if fresh or self._process is None else self._process
-            with process.oneshot():
-                times = process.cpu_times()
-                fields = {
-                    "resident_bytes": float(process.memory_info().rss),
-                    "threads": float(process.num_threads()),
-                    "descriptors": float(process.num_fds()),
-                }
+            fields, spent = measured(process)
         except psutil.Error:
             self._process = None
             return {}
-        spent = times.user + times.system
         if not fresh and now > self._looked:
             fields["cpu_percent"] = 100 * (spent - self._cpu_seconds) / (now - self._looked)
         self._process, self._cpu_seconds, self._looked = process, spent, now

@@ -95,13 +95,15 @@ def test_log_lines_carry_their_host(line: bytes, expected: dict[str, object]) ->
 
 
 def test_cpu_is_measured_between_two_looks_at_the_same_process() -> None:
-    """The first look at a process has no CPU; a process that is gone has nothing at all."""
+    """The first look at a process has no CPU; one that has ended has nothing at all, also while it is not reaped."""
     meter = ProcessMeter()
     first = meter.read(os.getpid(), 10.0)
     second = meter.read(os.getpid(), 10.5)
     assert "cpu_percent" not in first
     assert {"resident_bytes", "threads", "descriptors", "cpu_percent"} == set(second)
     gone = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
+    assert meter.read(gone.pid, 11.0) == {}
     gone.wait()
     assert meter.read(gone.pid, 11.0) == {}
     assert "cpu_percent" not in meter.read(os.getpid(), 11.5)
