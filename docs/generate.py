@@ -18,7 +18,7 @@ from typer.cli import get_docs_for_click
 
 from console.cli import app
 from stream import settings
-from stream.metrics import DetectMetrics, EngineMetrics
+from stream.metrics import DetectMetrics, EngineMetrics, OwnerMetrics
 
 FOLDER = Path(__file__).parent
 
@@ -137,6 +137,13 @@ def metrics_page() -> str:
             "",
             *heading,
             *metric_rows(EngineMetrics),
+            "",
+            "## Both, about `tidegate up`",
+            "",
+            "While one of its troubles holds, `/readyz` of each role answers 503 with the words below `causes`.",
+            "",
+            *heading,
+            *metric_rows(OwnerMetrics),
             "",
         ]
     )

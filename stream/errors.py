@@ -3,6 +3,7 @@
 StreamError
 ├── SettingsError        a settings file or an environment override is wrong
 ├── BrokerError          the embedded Kafka could not be fetched, checked or started
+├── SpaceError           too little is free on the disk of the state folder
 ├── UnreachableError     no Kafka broker answers at the bootstrap servers
 ├── TopicError           a topic exists with settings that would break a promise
 ├── AuditError           the audit log can not be written or read as it must be
@@ -22,6 +23,10 @@ class SettingsError(StreamError):
 
 class BrokerError(StreamError):
     """The embedded Kafka could not be fetched, checked or started."""
+
+
+class SpaceError(StreamError):
+    """Too little is free on the disk of the state folder: the text names it, what is free, and what was wanted."""
 
 
 class UnreachableError(StreamError):

@@ -6,6 +6,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from stream.metrics import OwnerMetrics
+from stream.owner import OWNER, Owner
+
 type Check = Callable[[], bool]
 """Answers at once whether one thing that readiness needs is there."""
 
@@ -13,14 +16,25 @@ type Check = Callable[[], bool]
 class HealthServer:
     """Serves the endpoints of one role; `port` 0 takes any free port, told by `port` after `start`.
 
+    A role is not ready while its owner tells of a trouble; the words are given below `causes`.
+
     Attributes:
         port: The port that is really bound.
     """
 
-    def __init__(self, address: str, port: int, registry: CollectorRegistry, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        registry: CollectorRegistry,
+        checks: Mapping[str, Check],
+        owner: Owner = OWNER,
+    ) -> None:
         self.port = port
         self._address = address
         self._checks = checks
+        self._owner = owner
+        OwnerMetrics(registry).follow(owner)
         application = web.Application()
         application.router.add_get("/metrics", make_aiohttp_handler(registry))
         application.router.add_get("/healthz", self._healthz)
@@ -42,6 +56,8 @@ class HealthServer:
         return web.json_response({"status": "ok"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        answers = {name: check() for name, check in self._checks.items()}
+        causes = dict(self._owner.tidings.troubles)
+        answers = {name: check() for name, check in self._checks.items()} | dict.fromkeys(causes, False)
         ready = all(answers.values())
-        return web.json_response({"ready": ready, "checks": answers}, status=200 if ready else 503)
+        told = {"causes": causes} if causes else {}
+        return web.json_response({"ready": ready, "checks": answers} | told, status=200 if ready else 503)

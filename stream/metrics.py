@@ -5,12 +5,15 @@ a test holds it to them.
 """
 
 import platform
+from functools import partial
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from stream.owner import TROUBLES, Owner
 
 # From a fast local answer to a minute: what ingest and decisions may take.
 LAG_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -118,3 +121,26 @@ class EngineMetrics:
             "tidegate_engine_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),
             registry=registry,
         )  # fmt: skip
+
+
+class OwnerMetrics:
+    """What both roles tell of `tidegate up`, which started them; zeros where nobody did."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.trouble = Gauge(
+            "tidegate_up_trouble",
+            "1 while `tidegate up` can not give a role what it needs: embedded Kafka, free space of the state folder.",
+            ("kind",),
+            registry=registry,
+        )
+        self.state_free_bytes = Gauge(
+            "tidegate_up_state_folder_free_bytes",
+            "Free space on the disk of the state folder, seen by `tidegate up`; NaN without it.",
+            registry=registry,
+        )
+
+    def follow(self, owner: Owner) -> None:
+        """Show what the owner tells, from now on."""
+        for kind in TROUBLES:
+            self.trouble.labels(kind).set_function(partial(owner.is_troubled, kind))
+        self.state_free_bytes.set_function(owner.free_bytes)

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,11 +14,14 @@ from prometheus_client import CollectorRegistry
 from remediations.loading import load_rulebook
 from stream.broker.embedded import ADDRESS, EmbeddedBroker, Ports, serves
 from stream.broker.jars import Report
+from stream.broker.keeper import BrokerKeeper
 from stream.engine.flow import rule_files, run_engine
 from stream.errors import SettingsError
 from stream.health import Check, HealthServer
+from stream.owner import FREE_SPACE, KAFKA, stop_with_owner, stop_with_signals
 from stream.settings import Settings
-from stream.supervision import Role, Supervisor, stop_with_owner, stop_with_signals
+from stream.space import FreeSpace, watch_space
+from stream.supervision import Role, Supervisor
 from stream.topics import ensure_topics
 
 log = structlog.get_logger()
@@ -43,9 +47,10 @@ def connected(settings: Settings) -> Settings:
         port = msgspec.json.decode(ports.read_bytes(), type=Ports).client
         if serves(port):
             return with_address(settings, f"{ADDRESS}:{port}")
+    shortage = FreeSpace(settings).shortage()
     raise SettingsError(
         f"kafka.bootstrap_servers is empty and no embedded Kafka runs in {broker_folder(settings)}: "
-        "name a Kafka, or start `tidegate up` with the same settings"
+        + (shortage or "name a Kafka, or start `tidegate up` with the same settings")
     )
 
 
@@ -58,7 +63,10 @@ async def serve_all(settings: Settings, config: Path | None, report: Report) -> 
     """Kafka if none is named, then every role as a supervised process, until a signal."""
     stop = stop_event()
     load_rulebook(*map(Path, rule_files(settings)))  # what an operator wrote wrongly is told before anything is started
+    space = FreeSpace(settings)
+    space.check()
     with contextlib.ExitStack() as owned:
+        broker = None
         if not settings.kafka.bootstrap_servers:
             broker = EmbeddedBroker(broker_folder(settings), report=report)
             owned.callback(broker.stop)
@@ -67,7 +75,34 @@ async def serve_all(settings: Settings, config: Path | None, report: Report) -> 
         await ensure_topics(settings)
         report(f"Kafka: {settings.kafka.bootstrap_servers}; metrics go to the topic {settings.topics.metrics}, "
                f"log lines to {settings.topics.logs}. Ctrl-C stops everything.")  # fmt: skip
-        await Supervisor(roles(settings, config)).run(stop)
+        supervisor = Supervisor(roles(settings, config))
+        watchers = [watch_space(space, partial(supervisor.tell, FREE_SPACE))]
+        if broker is not None:
+            watchers.append(keep(broker, space, supervisor, settings, config))
+        await supervise(supervisor, stop, watchers)
+    log.info("stopped")
+
+
+async def supervise(
+    supervisor: Supervisor, stop: asyncio.Event, watchers: Sequence[Coroutine[None, None, None]]
+) -> None:
+    """Run the roles until told to stop; what they need is watched until the last of them has ended."""
+    async with asyncio.TaskGroup() as tasks:
+        watching = [tasks.create_task(watcher) for watcher in watchers]
+        await supervisor.run(stop)
+        for watcher in watching:
+            watcher.cancel()
+
+
+async def keep(
+    broker: EmbeddedBroker, space: FreeSpace, supervisor: Supervisor, settings: Settings, config: Path | None
+) -> None:
+    """Keep the embedded Kafka running; the roles hear of its troubles, and follow when it moves."""
+
+    def follow() -> None:
+        supervisor.change(roles(with_address(settings, broker.bootstrap_servers), config))
+
+    await BrokerKeeper(broker, space, tell=partial(supervisor.tell, KAFKA), moved=follow).run()
 
 
 def roles(settings: Settings, config: Path | None) -> list[Role]:

@@ -149,6 +149,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Address that the health endpoints listen on."""
     state_folder: str = "~/.local/state/tidegate"
     """Folder for the embedded broker's data, run artifacts and logs."""
+    state_free_bytes_minimum: Positive = 50_000_000
+    """With less free space on the disk of the state folder `tidegate up` starts no Kafka, warns and is not ready."""
     log_format: Literal["json", "console"] = "json"
     """Form of Tidegate's own log lines."""
 

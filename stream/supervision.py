@@ -1,19 +1,21 @@
 """Keeps the roles of `tidegate up` alive: restarts one that ends, ends all with their owner.
 
 Each child's standard input is a pipe whose other end its supervisor holds: when the supervisor dies, however it dies,
-the child reads the end of the pipe and stops by itself (`stop_with_owner`). A variable in its environment tells it so.
+the child reads the end of the pipe and stops by itself (owner.py). A variable in its environment tells it so. What is
+wrong with the things that all roles need is told to them through the same pipe.
 """
 
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import structlog
+
+from stream.broker.endings import how_ended
+from stream.owner import SUPERVISED, Tidings
 
 log = structlog.get_logger()
 
@@ -23,7 +25,6 @@ BACKOFF_MAXIMUM_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 # Longer than the slowest clean stop of a role (a run in flight is given 20 s).
 STOP_SECONDS = 30.0
-SUPERVISED = "TIDEGATE_SUPERVISED"
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -40,18 +41,38 @@ class Supervisor:
     """
 
     def __init__(self, roles: Sequence[Role], log_folder: Path | None = None) -> None:
-        self._roles = tuple(roles)
+        self._roles = {role.name: role for role in roles}
         self._log_folder = log_folder
         self._children: dict[str, asyncio.subprocess.Process] = {}
+        self._tidings = Tidings()
 
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of the children that run now, by role name."""
         return {name: child.pid for name, child in self._children.items()}
 
+    def tell(self, kind: str, words: str, state_free_bytes: int | None = None) -> None:
+        """Tell every child, now and later, that something it needs is in trouble; empty `words`: it is well again."""
+        before = self._tidings
+        troubles = {other: each for other, each in before.troubles.items() if other != kind}
+        if words:
+            troubles[kind] = words
+        free = before.state_free_bytes if state_free_bytes is None else state_free_bytes
+        self._tidings = Tidings(troubles, free)
+        if self._tidings != before:
+            for child in self._children.values():
+                self._pass_on(child)
+
+    def change(self, roles: Sequence[Role]) -> None:
+        """Go on with roles of the same names that are started in another way: what runs is ended and started so."""
+        self._roles = {role.name: role for role in roles}
+        for child in self._children.values():
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Start every role and keep it running until `stop` is set; returns when every child has ended."""
-        keepers = [asyncio.create_task(self._keep(role)) for role in self._roles]
+        keepers = [asyncio.create_task(self._keep(name)) for name in self._roles]
         try:
             await stop.wait()
         finally:
@@ -61,17 +82,18 @@ class Supervisor:
             await asyncio.gather(*(self._end(name, child) for name, child in self._children.items()))
             self._children.clear()
 
-    async def _keep(self, role: Role) -> None:
+    async def _keep(self, name: str) -> None:
         loop = asyncio.get_running_loop()
         backoff = BACKOFF_FIRST_SECONDS
         while True:
             began = loop.time()
-            child = await self._start(role)
+            child = await self._start(self._roles[name])
             code = await child.wait()
-            self._children.pop(role.name, None)
+            self._children.pop(name, None)
             if loop.time() - began > STEADY_SECONDS:
                 backoff = BACKOFF_FIRST_SECONDS
-            log.warning("role ended, starting it again", role=role.name, exit_status=code, after_seconds=backoff)
+            why = how_ended(code)
+            log.warning("role ended, starting it again", role=name, exit_status=code, why=why, after_seconds=backoff)
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, BACKOFF_MAXIMUM_SECONDS)
 
@@ -90,8 +112,14 @@ class Supervisor:
                 env=os.environ | {SUPERVISED: "1"},
             )
         self._children[role.name] = child
+        self._pass_on(child)
         log.info("role started", role=role.name, pid=child.pid)
         return child
+
+    def _pass_on(self, child: asyncio.subprocess.Process) -> None:
+        """Write the tidings; a child that does not read them is ended, or ends by itself."""
+        if child.stdin is not None and not child.stdin.is_closing():
+            child.stdin.write(msgspec.json.encode(self._tidings) + b"\n")
 
     @staticmethod
     async def _end(name: str, child: asyncio.subprocess.Process) -> None:
@@ -104,25 +132,4 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-
-
-def stop_with_owner(stop: Callable[[], object]) -> None:
-    """Call `stop` once in the running loop when the supervisor dies; nothing happens in a process that has none."""
-    if SUPERVISED not in os.environ:
-        return
-    loop = asyncio.get_running_loop()
-    descriptor = sys.stdin.fileno()
-
-    def on_readable() -> None:
-        if not os.read(descriptor, 4096):
-            loop.remove_reader(descriptor)
-            stop()
-
-    loop.add_reader(descriptor, on_readable)
-
-
-def stop_with_signals(stop: Callable[[], object]) -> None:
-    """Call `stop` in the running loop at SIGTERM and SIGINT."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        log.info("role stopped", role=name, exit_status=child.returncode)

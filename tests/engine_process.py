@@ -15,8 +15,8 @@ import msgspec
 from stream.engine.flow import run_engine
 from stream.errors import StreamError
 from stream.logs import configure_logs
+from stream.owner import stop_with_signals
 from stream.settings import Settings
-from stream.supervision import stop_with_signals
 
 
 def signalling(point: str, number: int, sent: signal.Signals) -> Callable[[str], None]:

@@ -18,8 +18,8 @@ from benchmarks.latency import runs, signals
 from stream.broker.embedded import EmbeddedBroker
 from stream.detect.workers import run_worker
 from stream.engine.flow import run_engine
+from stream.owner import stop_with_signals
 from stream.settings import KafkaSettings, Settings, TopicSettings
-from stream.supervision import stop_with_signals
 from stream.topics import ensure_topics
 
 

@@ -22,7 +22,7 @@ from console.demo.errors import FleetError
 from console.demo.fleet import Plan, Service, ServiceProcess, processes
 from console.demo.load import Load, Traffic
 from stream.logs import configure_logs
-from stream.supervision import stop_with_owner, stop_with_signals
+from stream.owner import stop_with_owner, stop_with_signals
 
 log = structlog.get_logger()
 

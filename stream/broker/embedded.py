@@ -8,10 +8,10 @@ import itertools
 import logging
 import os
 import random
+import shutil
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -26,16 +26,17 @@ import msgspec
 
 from stream.broker.class_archive import OPTIONS as ARCHIVE_OPTIONS
 from stream.broker.class_archive import class_archive
+from stream.broker.endings import Ending, ending
+from stream.broker.guarded import GuardedProcess, environment
 from stream.broker.jars import JarCache, Report, try_lock
 from stream.errors import BrokerError
 
 ADDRESS = "127.0.0.1"
 START_SECONDS = 60.0
-STOP_SECONDS = 30.0  # longer than the guard's own patience
 LOG_LINES = 15
+LOG_BYTES = 1_000_000  # of one life that are looked at: trouble is told at its beginning
 # Below the ports that Linux (32768 on) and macOS (49152 on) hand to outgoing connections: nobody takes ours by chance.
 PORTS = range(20_000, 32_000)
-GUARD = Path(__file__).with_name("guard.py")
 
 JVM_OPTIONS = (
     "-Xmx256m",
@@ -108,50 +109,6 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     controller: int
 
 
-class GuardedProcess:
-    """A command, run in `folder`, that ends with this process, however this process ends (guard.py)."""
-
-    def __init__(self, command: list[str], *, folder: Path, output: IO[bytes], lock: IO[str]) -> None:
-        self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
-            [sys.executable, "-I", "-S", str(GUARD), str(lock.fileno()), *command],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            env=environment(),
-            pass_fds=[lock.fileno()],
-            start_new_session=True,  # Ctrl-C is for the owner, who then stops the command in order
-        )
-        assert self._guard.stdin is not None  # noqa: S101 - for the type checker
-        assert self._guard.stdout is not None  # noqa: S101 - as above
-        self._words, answers = self._guard.stdin, self._guard.stdout
-        with answers:
-            line = answers.readline()
-        self.pid = int(line) if line else None
-        """Process id of the command; None if it could not be started (`output` says why)."""
-
-    @property
-    def running(self) -> bool:
-        """Whether the command is there."""
-        return self._guard.poll() is None
-
-    def stop(self) -> None:
-        """SIGTERM, SIGKILL when that does not help, and wait."""
-        self._end(b"stop")
-
-    def kill(self) -> None:
-        """SIGKILL, and wait."""
-        self._end(b"kill")
-
-    def _end(self, word: bytes) -> None:
-        try:
-            self._words.write(word)
-            self._words.close()
-        except BrokenPipeError:
-            log.debug("Process %s had already ended.", self.pid)
-        self._guard.wait(STOP_SECONDS)
-
-
 class EmbeddedBroker:
     """One Kafka broker. Data, ports and logs live in `folder`: started there again, by whomever, it goes on.
 
@@ -176,6 +133,7 @@ class EmbeddedBroker:
         self._wait_seconds = wait_seconds
         self._ports: Ports | None = None
         self._process: GuardedProcess | None = None
+        self._log_bytes = 0  # of earlier lives
 
     @property
     def bootstrap_servers(self) -> str:
@@ -200,6 +158,13 @@ class EmbeddedBroker:
             return self
         self.stop()  # frees what a broker that died by itself has left
         java = self._java()
+        try:
+            self._start(java)
+        except OSError as error:
+            raise BrokerError(f"The embedded Kafka in {self.folder} could not be started: {error}") from error
+        return self
+
+    def _start(self, java: list[str]) -> None:
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a+") as lock:
             self._take(lock)
@@ -208,7 +173,13 @@ class EmbeddedBroker:
             if not (self.folder / "data" / "meta.properties").exists():
                 self._format(lock, java)
             self._launch(lock, java, self._ports.client)
-        return self
+
+    def ending(self) -> Ending:
+        """Why the broker that was started last has ended by itself."""
+        status = self._process.exit_status if self._process is not None else None
+        if status is None:
+            raise BrokerError(f"The embedded Kafka in {self.folder} did not end by itself.")
+        return ending(status, self._log_of_this_life(), shutil.disk_usage(self.folder).free)
 
     def stop(self) -> None:
         """Stop in good order (under 2 s), or by SIGKILL when that takes too long. Data stays."""
@@ -253,7 +224,9 @@ class EmbeddedBroker:
                 return ports
             log.warning("Port %s or %s is taken: the Kafka in %s moves.", ports.client, ports.controller, self.folder)
         ports = Ports(*free_ports(2))
-        path.write_bytes(msgspec.json.encode(ports))
+        whole = path.with_suffix(".new")  # with the disk full, half a file would be read by every later start
+        whole.write_bytes(msgspec.json.encode(ports))
+        whole.replace(path)
         return ports
 
     def _configure(self, ports: Ports) -> None:
@@ -305,6 +278,8 @@ class EmbeddedBroker:
             raise BrokerError(f"{self.folder}/data could not be formatted for Kafka:\n{done.stdout}{done.stderr}")
 
     def _launch(self, lock: IO[str], java: list[str], port: int) -> None:
+        kafka_log = self.folder / "kafka.log"
+        self._log_bytes = kafka_log.stat().st_size if kafka_log.exists() else 0
         with (self.folder / "output.log").open("wb") as output:
             command = [*java, "kafka.Kafka", "server.properties"]
             self._process = GuardedProcess(command, folder=self.folder, output=output, lock=lock)
@@ -323,6 +298,16 @@ class EmbeddedBroker:
                 raise BrokerError(self._failure(f"did not serve within {START_SECONDS:.0f} s"))
             time.sleep(0.05)
 
+    def _log_of_this_life(self) -> list[str]:
+        """What Kafka and its JVM have said since the last start; of a log that was rolled meanwhile, its new part."""
+        lines: list[str] = []
+        for path, before in ((self.folder / "kafka.log", self._log_bytes), (self.folder / "output.log", 0)):
+            if path.exists():
+                with path.open("rb") as file:
+                    file.seek(before if path.stat().st_size >= before else 0)
+                    lines += file.read(LOG_BYTES).decode("utf-8", errors="replace").splitlines()
+        return lines
+
     def _failure(self, what: str) -> str:
         lines = itertools.chain.from_iterable(
             path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
@@ -335,12 +320,6 @@ class EmbeddedBroker:
 def cluster_id() -> str:
     """Random cluster id as Kafka writes it: 16 bytes in 22 letters, the first never a dash, which means an option."""
     return "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
-
-
-def environment() -> dict[str, str]:
-    """Environment without the variables by which Java takes options that nobody meant for this broker."""
-    foreign = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
-    return {name: value for name, value in os.environ.items() if name not in foreign}
 
 
 def is_free(port: int) -> bool:

@@ -2,7 +2,8 @@
 
 Run as a file, with nothing imported but the standard library: `python -I -S guard.py LOCK_FD COMMAND...`.
 The owner holds the write end of standard input: "kill" means SIGKILL; "stop", or the end of the pipe (also when the
-owner was SIGKILLed), means SIGTERM, and SIGKILL after STOP_SECONDS. Standard output tells the command's process id.
+owner was SIGKILLed), means SIGTERM, and SIGKILL after STOP_SECONDS. Standard output tells the command's process id,
+and the exit status is the command's own, or 128 and the number of the signal that ended it.
 The command holds LOCK_FD as well, so whoever takes that lock knows that both are gone.
 """
 
@@ -30,7 +31,8 @@ def main(arguments: list[str]) -> int:
     process = start(int(arguments[0]), arguments[1:])
     os.write(1, f"{process.pid}\n".encode())
     guard(process, owner, wakeup)
-    return 0
+    # As a shell tells it: the owner wants to know what ended the command.
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
 def ignore(_number: int, _frame: object) -> None:

@@ -13,7 +13,7 @@ from stream.supervision import Role, Supervisor
 
 SLEEPER = textwrap.dedent("""
     import asyncio
-    from stream.supervision import stop_with_owner, stop_with_signals
+    from stream.owner import stop_with_owner, stop_with_signals
 
     async def main():
         stop = asyncio.Event()

@@ -13,8 +13,8 @@ from detectors.signals import Signal
 from stream.detect.offsets import Partition
 from stream.detect.transport import KafkaBatch
 from stream.detect.workers import DetectWorker, add_agent, new_app, run_worker, stop_deadline
+from stream.owner import stop_with_signals
 from stream.settings import Settings
-from stream.supervision import stop_with_signals
 from stream.testing import CountingShard
 
 POISON_SERIES = "poison.value"
