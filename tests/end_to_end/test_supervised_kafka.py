@@ -207,3 +207,22 @@ def test_too_small_a_disk_is_refused_before_anything_starts(small_disk: Path) ->
     assert f"{small_disk}/state" in words.replace(" ", "") or str(small_disk) in words
     assert f"wanted at least {2 * STATE_BYTES} (state_free_bytes_minimum)" in words
     assert not (small_disk / "state" / "kafka").exists()
+
+
+def test_a_first_start_has_no_errors_and_a_stop_says_why(tmp_path: Path) -> None:
+    """On a Kafka made anew, no line is an error; a stop first names its signal, once, then each role's end."""
+    with running(tmp_path / "state", tmp_path / "up.log") as up:
+        publish_and_see(up, "first")
+        lines = [json.loads(line) for line in up.log.read_text().splitlines() if line.startswith("{")]
+        assert [line for line in lines if line["level"] in {"error", "critical"}] == []
+        assert "Coordinator" not in up.log.read_text()
+        before = len(up.log.read_text().splitlines())
+
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(60) == 0
+
+        after = [json.loads(line) for line in up.log.read_text().splitlines()[before:]]
+        assert (after[0]["event"], after[0]["signal"], after[0]["role"]) == ("stopping", "SIGINT", "up")
+        assert len(up.events("stopping")) == 1
+        assert {line["role"] for line in after if line["event"] == "role stopped"} == {"detect-0", "engine"}
+        assert after[-1]["event"] == "stopped"

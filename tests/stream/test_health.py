@@ -5,6 +5,7 @@ import pytest
 
 from stream.health import HealthServer
 from stream.metrics import DetectMetrics, new_registry
+from stream.owner import Owner
 
 READINESS = [
     pytest.param({"broker": True, "state": True}, 200, True, id="all checks pass"),
@@ -47,3 +48,28 @@ async def test_metrics_are_served_in_prometheus_form() -> None:
     assert 'tidegate_detect_records_rejected_total{reason="no_host"} 1.0' in text
     assert "process_resident_memory_bytes" in text
     assert 'tidegate_build_info{python="' in text
+
+
+async def test_a_trouble_of_the_owner_makes_a_role_not_ready() -> None:
+    """What the owner tells is a failed check with its words, and a metric, until it tells that all is well."""
+    owner, registry = Owner(), new_registry("engine")
+    server = HealthServer("127.0.0.1", 0, registry, {"audit_log": lambda: True}, owner)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            owner.hear(b'{"troubles":{"kafka":"killed by SIG')  # the pipe may cut a line anywhere
+            owner.hear(b'KILL"},"state_free_bytes":9000}\nno tidings\n')
+            troubled = await client.get("/readyz")
+            text = await (await client.get("/metrics")).text()
+            owner.hear(b"{}\n")
+            well = await client.get("/readyz")
+
+            checks = {"audit_log": True, "kafka": False}
+            told = {"ready": False, "checks": checks, "causes": {"kafka": "killed by SIGKILL"}}
+            assert (troubled.status, await troubled.json()) == (503, told)
+            assert 'tidegate_up_trouble{kind="kafka"} 1.0' in text
+            assert 'tidegate_up_trouble{kind="free_space"} 0.0' in text
+            assert "tidegate_up_state_folder_free_bytes 9000.0" in text
+            assert (well.status, await well.json()) == (200, {"ready": True, "checks": {"audit_log": True}})
+    finally:
+        await server.stop()

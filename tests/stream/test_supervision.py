@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from stream.supervision import Role, Supervisor
 
@@ -90,3 +91,95 @@ async def test_a_killed_owner_takes_its_roles_along(tmp_path: Path) -> None:
 
     await until(lambda: not child.is_running())
     assert not psutil.pid_exists(child.pid)
+
+
+LISTENER = textwrap.dedent("""
+    import asyncio
+    from stream.owner import OWNER, stop_with_owner
+
+    async def main():
+        stop = asyncio.Event()
+        stop_with_owner(stop.set)
+        while not stop.is_set():
+            print(dict(OWNER.tidings.troubles), OWNER.tidings.state_free_bytes, flush=True)
+            await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+""")
+
+
+async def test_roles_hear_of_troubles(tmp_path: Path) -> None:
+    """A role hears what is wrong, one that is started later too, and hears the end of it."""
+    role = Role("listener", (sys.executable, "-c", LISTENER))
+    supervisor, stop, log = Supervisor([role], tmp_path), asyncio.Event(), tmp_path / "listener.log"
+
+    def last() -> str:
+        return log.read_text().splitlines()[-1] if log.exists() and log.stat().st_size else ""
+
+    running = asyncio.create_task(supervisor.run(stop))
+    await until(lambda: last() == "{} None")
+    supervisor.tell("kafka", "it is down")
+    supervisor.tell("free_space", "", 77)
+    await until(lambda: last() == "{'kafka': 'it is down'} 77")
+    first = supervisor.pids["listener"]
+    psutil.Process(first).kill()
+    await until(lambda: supervisor.pids.get("listener", first) != first)
+    log.write_text("")
+    await until(lambda: last() == "{'kafka': 'it is down'} 77")
+    supervisor.tell("kafka", "")
+    await until(lambda: last() == "{} 77")
+
+    stop.set()
+    await running
+
+
+async def test_roles_that_change_are_started_anew(tmp_path: Path) -> None:
+    """After `change` the same name runs the new command."""
+    supervisor, stop = Supervisor([sleeper()], tmp_path), asyncio.Event()
+    running = asyncio.create_task(supervisor.run(stop))
+    await until(lambda: "up" in (tmp_path / "sleeper.log").read_text() if supervisor.pids else False)
+
+    supervisor.change([Role("sleeper", (sys.executable, "-c", SLEEPER, "moved"))])
+
+    await until(lambda: any("moved" in psutil.Process(pid).cmdline() for pid in supervisor.pids.values()))
+    stop.set()
+    await running
+
+
+STOPS = [
+    pytest.param(signal.SIGTERM, "SIGTERM", "asked for it", id="a service manager"),
+    pytest.param(signal.SIGINT, "SIGINT", "Ctrl-C", id="an operator"),
+]
+
+
+@pytest.mark.parametrize(("number", "name", "words"), STOPS)
+async def test_a_stop_says_why(number: signal.Signals, name: str, words: str) -> None:
+    """The first line after a signal names it, once, however often it is sent."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STUBBORN, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert child.stdout is not None
+    assert await child.stdout.readline() == b"up\n"
+    child.send_signal(number)
+    first = (await child.stdout.readline()).decode()
+    child.send_signal(number)
+    rest = (await child.stdout.read()).decode()
+    await child.wait()
+
+    assert ("stopping" in first, name in first, words in first) == (True, True, True)
+    assert "stopping" not in rest
+
+
+STUBBORN = textwrap.dedent("""
+    import asyncio
+    from stream.owner import stop_with_signals
+
+    async def main():
+        asked = asyncio.Semaphore(0)
+        stop_with_signals(asked.release)
+        print("up", flush=True)
+        await asked.acquire()
+        await asked.acquire()
+
+    asyncio.run(main())
+""")
