@@ -23,7 +23,7 @@ from stream.broker.jars import default_folder
 ROOT = FOLDER.parent
 STATE_BYTES = 120_000_000
 MINIMUM_BYTES = 20_000_000
-LINES_MAXIMUM = 600
+LINES_MAXIMUM = 250
 
 pytestmark = pytest.mark.timeout(400)
 
