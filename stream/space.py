@@ -29,15 +29,23 @@ class FreeSpace:
             folder = folder.parent
         return shutil.disk_usage(folder).free
 
-    def shortage(self) -> str:
-        """Words on what is missing; empty when there is enough."""
-        free = self.free_bytes()
+    def look(self) -> tuple[str, int]:
+        """Words on what is missing, empty when there is enough, and the bytes that are free."""
+        try:
+            free = self.free_bytes()
+        except OSError as error:
+            return f"the disk of state_folder {self._folder} can not be looked at: {error}", 0
         if free >= self._minimum:
-            return ""
-        return (
+            return "", free
+        words = (
             f"the disk of state_folder {self._folder} is full or nearly so: {free} bytes are free, wanted at least "
             f"{self._minimum} (state_free_bytes_minimum)"
         )
+        return words, free
+
+    def shortage(self) -> str:
+        """Words on what is missing; empty when there is enough."""
+        return self.look()[0]
 
     def check(self) -> None:
         """Raise SpaceError if there is too little to start with."""
@@ -49,7 +57,7 @@ async def watch_space(space: FreeSpace, tell: Callable[[str, int], None]) -> Non
     """Look every second, for ever: a shortage is logged once, as is its end. `tell` hears its words and the bytes."""
     short = False
     while True:
-        words, free = space.shortage(), space.free_bytes()
+        words, free = space.look()
         tell(words, free)
         if words and not short:
             log.warning("free space is short", problem=words)
