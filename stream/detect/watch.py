@@ -99,9 +99,11 @@ class Watch:
             self._metrics.signals.labels(signal.kind.value, signal.state.value).inc()
 
     def _count_hosts(self) -> None:
-        counts = Counter(status.state for told in self._told.values() for status in told.values())
+        everybody = [status for told in self._told.values() for status in told.values()]
+        counts = Counter(status.state for status in everybody)
         for state in HostState:
             self._metrics.hosts.labels(state.value).set(counts[state])
+        self._metrics.clocks.set(sum(status.behind_seconds != 0.0 for status in everybody))
 
     def _forget_others(self, owned: set[int]) -> None:
         for number in set(self._ends) - owned:
@@ -112,8 +114,9 @@ class Watch:
 
 def _is_news(status: HostStatus, told: HostStatus | None) -> bool:
     """Whether something has changed that must be known at once."""
-    return told is None or (told.state, told.maintenance_until, told.saves) != (
-        status.state,
-        status.maintenance_until,
-        status.saves,
-    )
+    return told is None or _essence(told) != _essence(status)
+
+
+def _essence(status: HostStatus) -> tuple[object, ...]:
+    reason = status.unread.reason if status.unread is not None and status.state is HostState.UNREADABLE else ""
+    return status.state, status.maintenance_until, status.saves, reason, status.behind_seconds != 0.0
