@@ -6,7 +6,8 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.queries import fold
+from console.errors import IncidentNotFoundError
+from console.queries import Explanation, explain, fold
 from console.rendering import ID_CHARACTERS, borderless, plain
 from console.sentences import span, utc
 from detectors.clock import clock_words
@@ -77,10 +78,26 @@ def host_rows(
     return tuple(sorted(rows, key=_badness))
 
 
-def draw_hosts(rows: Sequence[HostRow]) -> RenderableType:
-    """The fleet as a table, in the order given, with a line that sums it up."""
+def explained(entries: Sequence[Entry], notices: Iterable[Notice], wanted: str, now: float) -> Explanation:
+    """The story of an incident, with what is wrong with the readings of its host now. Raises IncidentNotFoundError."""
+    newest = newest_statuses(notices)
+    try:
+        explanation = explain(entries, wanted, now)
+    except IncidentNotFoundError as error:
+        notes = notes_on(newest[wanted.lower()]) if wanted.lower() in newest else ()
+        raise IncidentNotFoundError(". ".join((str(error), *notes))) from error
+    host = explanation.incident.host
+    return msgspec.structs.replace(explanation, notes=notes_on(newest[host]) if host in newest else ())
+
+
+def draw_hosts(rows: Sequence[HostRow], intake: Sequence[str] = ()) -> RenderableType:
+    """The fleet as a table, in the order given, with a line that sums it up, and lines on what came and was refused."""
+    came = [plain(words, "dim") for words in intake]
     if not rows:
-        return Text("No host has been seen yet: nothing is in the roster. Are records arriving, and is detect running?")
+        return Group(
+            Text("No host has been seen yet: nothing is in the roster. Are records arriving, and is detect running?"),
+            *came,
+        )
     table = borderless("host", "state", "score", "samples", "last sample", "partition", "incident")
     for row in rows:
         word, style = STATES[row.state]
@@ -96,7 +113,7 @@ def draw_hosts(rows: Sequence[HostRow]) -> RenderableType:
         )
     notes = [plain(words, "yellow") for row in rows for words in notes_on(row)]
     more = [Text(f"and {len(notes) - NOTES_SHOWN} more: see --json", style="dim")] if len(notes) > NOTES_SHOWN else []
-    return Group(table, _fleet_line(rows), *notes[:NOTES_SHOWN], *more)
+    return Group(table, _fleet_line(rows), *notes[:NOTES_SHOWN], *more, *came)
 
 
 def notes_on(seen: HostRow | HostStatus) -> tuple[str, ...]:

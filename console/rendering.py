@@ -105,6 +105,7 @@ def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
         Text(),
         plain(headline(explanation, now), "bold"),
         *([_fleet_event_line(row.fleet, now)] if row.fleet else []),
+        *(plain(f"Now: {words}", "yellow") for words in explanation.notes),
         Text(),
         draw_evidence(explanation.signal),
         Text(),
