@@ -17,7 +17,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from console import queries, rendering
-from console.deadletters import LetterStats, deadletter, read_stats, told
+from console.deadletters import GLANCED, LetterStats, deadletter, read_stats, told
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
 from console.hosts import HostRow, draw_hosts, explained, host_rows
@@ -132,7 +132,7 @@ def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
 
     async def read() -> tuple[tuple[HostRow, ...], LetterStats]:
         notices, entries, letters = await asyncio.gather(
-            read_notices(settings), read_audit(settings), read_stats(settings)
+            read_notices(settings), read_audit(settings), read_stats(settings, GLANCED)
         )
         return host_rows(notices, entries, time.time()), letters
 

@@ -24,6 +24,7 @@ from stream.settings import Settings
 from stream.wire import FORMATS, Reason, Refusal, WireLimits
 from stream.wire.arrivals import Arrival
 
+GLANCED = 100  # that `tidegate hosts` looks at
 SCANNED = 500  # of each partition, the newest ones that statistics look at
 BYTES_MAXIMUM = 256 * 1024 * 1024
 READ_SECONDS = 20.0
@@ -118,11 +119,11 @@ def stats(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
     show(answer, draw_stats(answer, time.time()), as_json=as_json)
 
 
-async def read_stats(settings: Settings) -> LetterStats:
-    """What came and what was refused. Raises UnreachableError."""
+async def read_stats(settings: Settings, scanned: int = SCANNED) -> LetterStats:
+    """What came and what was refused, by so many of the newest letters. Raises UnreachableError."""
     names = settings.topics
     written = await written_of(settings, (names.metrics, names.logs, names.deadletter))
-    letters, is_partial = await read_letters(settings, SCANNED)
+    letters, is_partial = await read_letters(settings, scanned)
     return LetterStats(
         came={name: sum(written.get(name, {}).values()) for name in (names.metrics, names.logs)},
         letters=sum(written.get(names.deadletter, {}).values()),

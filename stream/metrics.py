@@ -59,6 +59,10 @@ class DetectMetrics:
             "tidegate_detect_signals", "Signals written, by kind and state.", ("kind", "state"), registry=registry
         )
         self.hosts = Gauge("tidegate_detect_hosts", "Hosts in the roster, by state.", ("state",), registry=registry)
+        self.unreadable = Gauge(
+            "tidegate_detect_hosts_unreadable", "Hosts of which no record gives a reading, by the latest reason.",
+            ("reason",), registry=registry,
+        )  # fmt: skip
         self.clocks = Gauge(
             "tidegate_detect_hosts_clock_off", "Hosts whose clock or time zone is constantly off.", registry=registry
         )

@@ -101,3 +101,21 @@ def test_a_record_without_any_time_is_refused(timestamp: float) -> None:
 def test_every_reason_has_a_case() -> None:
     """A reason that nothing can give is no reason."""
     assert set(Reason) == {reason for reason, _ in CASES} | {Reason.TOMBSTONE, Reason.NO_TIME}
+
+
+AHEAD = {
+    "5 h 45 m": (NOW + 20_697, ": is it a local time without its zone?"),
+    "14 h": (NOW + 50_400, ": is it a local time without its zone?"),
+    "two minutes": (NOW + 120, ""),
+    "50 minutes": (NOW + 3000, ""),
+    "a day": (NOW + 86_400, ""),
+    "far": (1e300, ""),
+}
+
+
+@pytest.mark.parametrize(("timestamp", "ending"), AHEAD.values(), ids=AHEAD.keys())
+def test_a_time_that_is_ahead_by_a_time_zone_is_told_so(timestamp: float, ending: str) -> None:
+    """Whole quarters of an hour, less the way to us."""
+    with pytest.raises(Refused) as caught:
+        decode("telegraf", bytes_of(changed(CPU, timestamp=timestamp)), None, NOW, Source("t", 0, 0), WireLimits(), NOW)
+    assert caught.value.detail.endswith(f"ahead, wanted at most 60{ending}")
