@@ -85,8 +85,8 @@ class LetterStats(msgspec.Struct, frozen=True):
 def list_letters(
     *,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=SCANNED, help="How many of the newest.")] = 20,
-    reason: Annotated[str, typer.Option(help="Only letters with this reason.")] = "",
-    host: Annotated[str, typer.Option(help="Only letters of records that name this host.")] = "",
+    reason: Annotated[str, typer.Option(help="Only letters with this reason, of the newest 500.")] = "",
+    host: Annotated[str, typer.Option(help="Only letters of records that name this host, of the newest 500.")] = "",
     config: Config = None,
     bootstrap_servers: Servers = "",
     as_json: AsJson = False,
@@ -204,9 +204,14 @@ async def read_letter(settings: Settings, place: str) -> DeadLetter:
             raise LetterNotFoundError(f"partition {number} of {part.topic} has no letter {offset}: {kept}")
         consumer.seek(part, int(offset))
         async with asyncio.timeout(READ_SECONDS):
-            return letter_of(await consumer.getone(part), settings)
+            record = await consumer.getone(part)
+    except TimeoutError as error:
+        raise LetterNotFoundError(f"letter {place} could not be read within {READ_SECONDS:g} s") from error
     finally:
         await consumer.stop()
+    if record.offset != int(offset):
+        raise LetterNotFoundError(f"there is no letter at {place}, the next one is {number}/{record.offset}")
+    return letter_of(record, settings)
 
 
 def letter_of(record: ConsumerRecord[bytes, bytes], settings: Settings) -> DeadLetter:
@@ -303,7 +308,8 @@ def told(answer: LetterStats, now: float) -> list[str]:
     came = ", ".join(f"{count:,} to {topic}" for topic, count in answer.came.items() if count)
     sentences = [f"Records that came: {came}." if came else f"No record has come to {' or '.join(answer.came)}."]
     if answer.latest is None:
-        return [*sentences, "None was refused: the dead letter is empty."]
+        gone = f"Refused: {answer.letters:,}, none of which is kept any more."
+        return [*sentences, gone if answer.letters else "None was refused: the dead letter is empty."]
     latest = answer.latest
     counts = ", ".join(f"{reason} {count}" for reason, count in answer.reasons.items())
     among = "" if answer.scanned == answer.letters else f", of the newest {answer.scanned}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -114,13 +115,8 @@ async def test_whoever_sends_is_not_silent(kafka: Kafka, tmp_path: Path) -> None
     All that is refused is seen by `hosts`, `explain` and `deadletter`, with its reason.
     """
     async with world_of(kafka, tmp_path) as world:
-        for number in range(GOOD_SECONDS + BAD_SECONDS):
-            began = time.time()
-            await world.metrics(*second(number))
-            west = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 5 * 3600))
-            await world.log(f"{west} INFO request {number} done", "west-1")
-            await asyncio.sleep(max(0.0, began + 1.0 - time.time()))
-        await world.settle()
+        sending = asyncio.create_task(send_forever(world))
+        await asyncio.sleep(GOOD_SECONDS + BAD_SECONDS)
         notices = await read_notices(world.settings)
         seen = newest_statuses(notices)
         states = {host: status.state for host, status in seen.items()}
@@ -136,7 +132,7 @@ async def test_whoever_sends_is_not_silent(kafka: Kafka, tmp_path: Path) -> None
         }
         assert (states.pop("back-1"), seen["back-1"].behind_seconds) == (HostState.NORMAL, 0.0)
         assert {states["ns-1"], states["west-1"]} <= {HostState.YOUNG, HostState.NORMAL}
-        assert seen["ns-1"].samples == GOOD_SECONDS + BAD_SECONDS
+        assert seen["ns-1"].samples >= BAD_SECONDS
         reasons = {host: one.unread.reason for host, one in seen.items() if one.unread is not None}
         wanted = {"ahead-1": "in_future", "wide-1": "too_many_fields", "large-1": "oversize", "idle-1": "no_values"}
         assert reasons == wanted
@@ -144,6 +140,18 @@ async def test_whoever_sends_is_not_silent(kafka: Kafka, tmp_path: Path) -> None
         assert seen["west-1"].behind_seconds == pytest.approx(5 * 3600.0, abs=3.0)
         assert {one.host for one in notices if isinstance(one, Signal)} <= {"gone-1"}
         await look_at_it(world)
+        assert not sending.done()
+        sending.cancel()
+
+
+async def send_forever(world: World) -> None:
+    """What the hosts send, second by second."""
+    for number in itertools.count():
+        began = time.time()
+        await world.metrics(*second(number))
+        west = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 5 * 3600))
+        await world.log(f"{west} INFO request {number} done", "west-1")
+        await asyncio.sleep(max(0.0, began + 1.0 - time.time()))
 
 
 async def look_at_it(world: World) -> None:
@@ -162,8 +170,9 @@ async def look_at_it(world: World) -> None:
     assert "ahead-1 is unreadable: records come, none gives a reading since" in text
     status, text = await world.command("deadletter", "stats", "--json")
     stats = msgspec.json.decode(text, type=LetterStats)
-    assert stats.reasons == {"in_future": BAD_SECONDS, "too_many_fields": BAD_SECONDS, "oversize": BAD_SECONDS}
-    assert stats.hosts == {"ahead-1": BAD_SECONDS, "wide-1": BAD_SECONDS, "large-1": BAD_SECONDS}
+    assert stats.reasons.keys() == {"in_future", "too_many_fields", "oversize"}
+    assert stats.hosts.keys() == {"ahead-1", "wide-1", "large-1"}
+    assert min(*stats.reasons.values(), *stats.hosts.values()) >= BAD_SECONDS - 10
 
 
 ODD = "Z\u00fcrich \U0001f600".encode()
