@@ -17,19 +17,21 @@ import typer
 from rich.console import Console, RenderableType
 
 from console import queries, rendering
+from console.deadletters import GLANCED, LetterStats, deadletter, read_stats, told
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
-from console.hosts import HostRow, draw_hosts, host_rows
+from console.hosts import HostRow, draw_hosts, explained, host_rows
 from console.maintenance import maintenance
 from console.models import models
 from console.options import NO, AsJson, Config, Servers, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import draw_entry, tail_run
+from detectors.signals import Notice
 from remediations.acceptance import breaches, read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
-from remediations.records import Seen
+from remediations.records import Entry, Seen
 from stream.audit.log import read_head, verify_log
 from stream.engine.context import EngineFolder
 from stream.engine.flow import accepted_file, rule_files
@@ -54,6 +56,7 @@ app.add_typer(runs, name="runs")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(models, name="models")
 app.add_typer(maintenance, name="maintenance")
+app.add_typer(deadletter, name="deadletter")
 
 
 @app.callback(invoke_without_command=True)
@@ -121,15 +124,20 @@ def check(*, config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
-    """Every host: state, score, samples applied, age of the last sample, open incident; worst first."""
+    """Every host: state, score, samples applied, age of the last sample, open incident; worst first.
+
+    Below: how many records came, and how many were refused and why.
+    """
     settings = settings_of(config, bootstrap_servers)
 
-    async def read() -> tuple[HostRow, ...]:
-        notices, entries = await asyncio.gather(read_notices(settings), read_audit(settings))
-        return host_rows(notices, entries, time.time())
+    async def read() -> tuple[tuple[HostRow, ...], LetterStats]:
+        notices, entries, letters = await asyncio.gather(
+            read_notices(settings), read_audit(settings), read_stats(settings, GLANCED)
+        )
+        return host_rows(notices, entries, time.time()), letters
 
-    rows = asyncio.run(read())
-    show(rows, draw_hosts(rows), as_json=as_json)
+    rows, letters = asyncio.run(read())
+    show(rows, draw_hosts(rows, told(letters, time.time())), as_json=as_json)
 
 
 @app.command()
@@ -149,8 +157,13 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """What happened and why, also why not: evidence, gates, run, verification."""
-    now = time.time()
-    explanation = queries.explain(asyncio.run(read_audit(settings_of(config, bootstrap_servers))), incident, now)
+    now, settings = time.time(), settings_of(config, bootstrap_servers)
+
+    async def read() -> tuple[list[Entry], list[Notice]]:
+        return await asyncio.gather(read_audit(settings), read_notices(settings))
+
+    entries, notices = asyncio.run(read())
+    explanation = explained(entries, notices, incident, now)
     show(explanation, rendering.draw_explanation(explanation, now), as_json=as_json)
 
 

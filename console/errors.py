@@ -5,6 +5,7 @@ ConsoleError
 ├── RunNotFoundError         no run, or more than one, is meant by what was typed
 ├── PlaybookNotFoundError    the folder has no playbook of the name that was typed
 ├── DryRunRefusedError       a dry run is not begun: wrong words, or it could change something
+├── LetterNotFoundError      the dead letter has none of the name that was typed
 ├── HostNotFoundError        detect has not spoken of the host that was typed
 └── CommandError             a command to detect is wrong as typed, or nobody has answered it
 
@@ -30,6 +31,10 @@ class PlaybookNotFoundError(ConsoleError):
 
 class DryRunRefusedError(ConsoleError):
     """A dry run is not begun: the text says what is wrong with what was typed or with the playbook."""
+
+
+class LetterNotFoundError(ConsoleError):
+    """The dead-letter topic has no such letter: the text says which ones it has."""
 
 
 class HostNotFoundError(ConsoleError):

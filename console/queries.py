@@ -100,11 +100,15 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """The whole story of an incident: what was seen (`signal`), and every record about it in the log's order."""
+    """The whole story of an incident: what was seen (`signal`), and every record about it in the log's order.
+
+    `notes` are what is wrong with the readings of its host now.
+    """
 
     incident: IncidentRow
     signal: Signal
     steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
 
 
 class AuditLine(msgspec.Struct, frozen=True):

@@ -105,6 +105,7 @@ def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
         Text(),
         plain(headline(explanation, now), "bold"),
         *([_fleet_event_line(row.fleet, now)] if row.fleet else []),
+        *(plain(f"Now: {words}", "yellow") for words in explanation.notes),
         Text(),
         draw_evidence(explanation.signal),
         Text(),
@@ -277,6 +278,8 @@ def _why_not(row: IncidentRow, now: float) -> str:
 def _next_time(gate: GateResult | None, now: float) -> str:
     if gate is None:
         return ""
+    if gate.reason == "model_young":
+        return " Readings will change that, not time: it is looked at again as soon as detect has told of enough."
     if not gate.next_time:
         return " Time alone will not change that."
     when = "since" if gate.next_time <= now else "from"

@@ -41,6 +41,8 @@ REASONS = {
     "no_event": "there is no evidence to act on",
     "event_too_old": "the newest evidence is too old: a backlog is being read",
     "event_in_future": "the evidence is dated in the future: a clock is wrong",
+    "clock_off": "all that the host sends is dated wrongly by the same time, so this is no backlog: set it right",
+    "host_unreadable": "records of the host come, but no reading in them can be used: see `tidegate hosts`",
     "not_in_roster": "detect has not reported this host",
     "roster_too_old": "detect has not spoken of this host lately",
     "model_young": "the host's model has not seen enough samples",

@@ -11,8 +11,10 @@ from detectors.gathering import Gathering, GatheringState, Row
 from detectors.identity import signal_id
 from detectors.judges.contract import Opinion
 from detectors.judges.panel import Bench, Panel, SavedPanel
+from detectors.life import Life, LifeState
+from detectors.magnitude import told
 from detectors.rates import LogRates, RatesState
-from detectors.samples import LogSample, MetricSample, Sample, Source
+from detectors.samples import LogSample, MetricSample, Sample, Source, UnreadSample
 from detectors.saves import TakenState, Upkeep
 from detectors.series import Series, SeriesState
 from detectors.settings import DetectorSettings
@@ -60,6 +62,7 @@ class HostRow(msgspec.Struct, frozen=True, array_like=True):
     panel: SavedPanel
     drift: SavedDrift
     upkeep: Upkeep
+    life: LifeState = LifeState()
 
 
 class Refusals(msgspec.Struct):
@@ -86,7 +89,7 @@ class HostModel:
         self.time = -math.inf
         self.opinion = Opinion()
         self.frozen_since: float | None = None
-        self.silence_id = ""
+        self.life = Life(host, partition, settings.threshold)
         self.alarm = Alarm()
         self.gathering = Gathering()
         self.rates = LogRates(settings.log_window_seconds)
@@ -106,15 +109,19 @@ class HostModel:
     def apply(self, offset: int, sample: Sample, refusals: Refusals, *, paused: bool) -> list[Signal]:
         """Take in one sample that is not known yet; the signals of the rows that it completes."""
         self.remember(offset, sample.source)
+        if isinstance(sample, UnreadSample):
+            self.life.hear(sample)
+            return self.life.end_silence(offset, sample.arrived)
         self.samples += 1
-        signals = [self._end_silence(offset, sample.time)] if self.silence_id else []
+        self.life.read(sample.source.topic, sample.time, sample.arrived)
+        signals = self.life.end_silence(offset, sample.time)
         rows = self._log_rows(offset, sample.time, refusals)
         if isinstance(sample, LogSample):
             self.rates.count(sample.time, sample.level)
             self.templates.count(sample.time, sample.level, sample.message)
             if self.gathering.is_past(sample.time):
                 rows.append(self.gathering.close())
-        elif isinstance(sample, MetricSample):
+        else:
             rows += self._gather(offset, sample, refusals)
         self.time = sample.time
         for row in rows:
@@ -185,13 +192,18 @@ class HostModel:
 
     def silence(self, quiet_seconds: float) -> Signal | None:
         """Raise silence if the host has been quiet for too long; `quiet_seconds` is by the worker's clock."""
-        interval = max(self.alarm.interval, self.gathering.interval)
-        limit = max(self.settings.silence_seconds, self.settings.silence_intervals * interval)
-        if self.silence_id or quiet_seconds < limit:
+        limit = self._quiet_maximum_seconds()
+        if self.life.silence_id or self.time == -math.inf or quiet_seconds < limit:
             return None
-        self.silence_id = signal_id(SignalKind.SILENCE, SignalState.RAISED, self.host, self.applied)
-        score = min(quiet_seconds / limit, SILENCE_SCORE_MAXIMUM)
-        return self._silence_signal(self.silence_id, SignalState.RAISED, self.time, score, "")
+        return self.life.fall_silent(self.applied, self.time, min(quiet_seconds / limit, SILENCE_SCORE_MAXIMUM))
+
+    def gives_up(self, unread_seconds: float) -> bool:
+        """Whether the host becomes unreadable now: records, but no reading for too long, by the worker's clock."""
+        return self.life.gives_up(unread_seconds, self._quiet_maximum_seconds())
+
+    def _quiet_maximum_seconds(self) -> float:
+        interval = max(self.alarm.interval, self.gathering.interval)
+        return max(self.settings.silence_seconds, self.settings.silence_intervals * interval)
 
     def status(self, now: float) -> HostStatus:
         """The host's entry in the roster."""
@@ -199,7 +211,7 @@ class HostModel:
             host=self.host,
             state=self._state(),
             time=now,
-            last_sample_time=self.time,
+            last_sample_time=max(self.time, 0.0),
             score=self.opinion.score,
             samples=self.samples,
             series=len(self.series),
@@ -207,6 +219,8 @@ class HostModel:
             moved=tuple(self.drift.moved),
             maintenance_until=self.upkeep.maintenance_until,
             saves=tuple(self.upkeep.saves),
+            unread=self.life.unread,
+            behind_seconds=self.life.behind_seconds,
         )
 
     def take_state(self) -> TakenState | None:
@@ -219,8 +233,10 @@ class HostModel:
         return TakenState(self.host, self.time, slot, self.encode())
 
     def _state(self) -> HostState:
-        if self.silence_id:
+        if self.life.silence_id:
             return HostState.SILENT
+        if self.life.is_unreadable or self.time == -math.inf:
+            return HostState.UNREADABLE
         if self.alarm.raised_id:
             return HostState.ANOMALOUS
         return HostState.YOUNG if self.alarm.young(self.settings) else HostState.NORMAL
@@ -315,30 +331,11 @@ class HostModel:
         )
 
     def _read_right(self, evidence: SeriesEvidence) -> SeriesEvidence:
-        return msgspec.structs.replace(evidence, per_second=self._grows(evidence.series))
+        return msgspec.structs.replace(told(evidence), per_second=self._grows(evidence.series))
 
     def _grows(self, name: str) -> bool:
         series = self.series.get(name)
         return series is not None and bool(series.meter.counting)
-
-    def _end_silence(self, offset: int, time: float) -> Signal:
-        name = signal_id(SignalKind.SILENCE, SignalState.CLEARED, self.host, offset)
-        raised, self.silence_id = self.silence_id, ""
-        return self._silence_signal(name, SignalState.CLEARED, time, 0.0, raised)
-
-    def _silence_signal(self, name: str, state: SignalState, time: float, score: float, raised_id: str) -> Signal:
-        evidence = Evidence(partition=self.partition, first_offset=self.applied, last_offset=self.applied)
-        return Signal(
-            id=name,
-            kind=SignalKind.SILENCE,
-            state=state,
-            host=self.host,
-            time=time,
-            score=score,
-            threshold=self.settings.threshold,
-            evidence=evidence,
-            raised_id=raised_id,
-        )
 
     def encode(self) -> bytes:
         """The whole row."""
@@ -351,7 +348,7 @@ class HostModel:
             self.time,
             self.opinion,
             self.frozen_since,
-            self.silence_id,
+            self.life.silence_id,
             self.alarm.state(),
             self.gathering.state(),
             self.rates.state(),
@@ -360,6 +357,7 @@ class HostModel:
             self.panel.state(),
             self.drift.state(),
             self.upkeep,
+            self.life.state(),
         )
         return msgspec.msgpack.encode(row)
 
@@ -375,7 +373,8 @@ class HostModel:
             raise RowError(f"saved row of {len(data)} bytes can not be read: {error}") from error
         host = cls(row.host, partition, settings, seed)
         host.applied, host.samples, host.time = row.applied, row.samples, row.time
-        host.opinion, host.frozen_since, host.silence_id = row.opinion, row.frozen_since, row.silence_id
+        host.opinion, host.frozen_since = row.opinion, row.frozen_since
+        host.life.load(row.silence_id, row.life)
         host.sources = {(topic, source): (offset, index) for topic, source, offset, index in row.sources}
         host.upkeep = row.upkeep
         host.alarm, host.gathering = Alarm.restore(row.alarm), Gathering.restore(row.gathering)

@@ -1,4 +1,4 @@
-"""What the detectors are fed: readings of one host, already cleaned and keyed by host."""
+"""What the detectors are fed: readings of one host, already cleaned and keyed by host, and signs of life."""
 
 import msgspec
 
@@ -16,19 +16,21 @@ class MetricSample(msgspec.Struct, frozen=True, tag="metrics", tag_field="type")
     """The values of some series of one host at one time.
 
     `time` is the event's own time in epoch seconds; `values` maps a series name such as
-    `cpu.usage_idle{cpu=cpu-total}` to a finite number in the producer's unit.
+    `cpu.usage_idle{cpu=cpu-total}` to a finite number in the producer's unit; `arrived` is when it was read from the
+    producer's topic, by our clock (epoch seconds, 0 if that is not known).
     """
 
     host: str
     time: float
     values: dict[str, float]
     source: Source
+    arrived: float = 0.0
 
 
 class LogSample(msgspec.Struct, frozen=True, tag="log", tag_field="type"):
     """One log line of one host.
 
-    `level` is one of trace, debug, info, warn, error, fatal; `message` has no control characters.
+    `level` is one of trace, debug, info, warn, error, fatal; `message` has no control characters; `arrived` as above.
     """
 
     host: str
@@ -36,6 +38,23 @@ class LogSample(msgspec.Struct, frozen=True, tag="log", tag_field="type"):
     level: str
     message: str
     source: Source
+    arrived: float = 0.0
 
 
-type Sample = MetricSample | LogSample
+class UnreadSample(msgspec.Struct, frozen=True, tag="unread", tag_field="type"):
+    """A sign of life: a record that named a host and gave no reading, with the reason.
+
+    `time` is the event's own time (epoch seconds, 0 if it could not be read), `arrived` when it was read. `is_guess`:
+    the record is damaged, so that its host is guessed: good enough for a host that is known.
+    """
+
+    host: str
+    time: float
+    reason: str
+    detail: str
+    source: Source
+    arrived: float = 0.0
+    is_guess: bool = False
+
+
+type Sample = MetricSample | LogSample | UnreadSample

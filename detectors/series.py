@@ -4,10 +4,10 @@ import math
 
 import msgspec
 
+from detectors.magnitude import folded
 from detectors.meter import Meter
 
 LOG_PREFIX = "log."
-VALUE_MAXIMUM = 1e100  # its square is still finite
 LATE_MAXIMUM = 10  # so many late readings in a row are no longer late: the host's clock was set back
 INTERVAL_MEMORY = 32.0  # readings
 AWAITED_INTERVALS = 2.5  # so many usual intervals after its last reading a series is no longer waited for
@@ -64,7 +64,7 @@ class Series:
             self.interval += (max(time - self.time, 0.0) - self.interval) / self.gaps
         self.time = time
         modelled = self.meter.read(time, value, learn=learn)
-        return math.nan if modelled is None else min(max(modelled, -VALUE_MAXIMUM), VALUE_MAXIMUM)
+        return math.nan if modelled is None else folded(modelled)
 
     def state(self) -> SeriesState:
         """Everything, as plain numbers."""

@@ -1,15 +1,25 @@
 """All hosts of one partition of the samples topic, as numbered rows."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from detectors.commands import Answer, ModelRollback, Order
 from detectors.host import HostModel, Refusals
-from detectors.samples import Sample
+from detectors.samples import Sample, UnreadSample
 from detectors.saves import SavedState, TakenState
 from detectors.settings import DetectorSettings
 from detectors.signals import Evidence, HostStatus, Signal
 from detectors.table import check
 from detectors.upkeep import obey, unknown_host
+
+
+class Seen(NamedTuple):
+    """The last applied offset of a row, and its readings, with the worker's times when each was first seen."""
+
+    applied: int
+    applied_at: float
+    samples: int
+    read_at: float
 
 
 class Shard:
@@ -45,9 +55,7 @@ class Shard:
         self._dirty: dict[int, int] = {}
         self._paused: set[str] = set()
         self._next_offset = 0
-        self._seen: list[
-            tuple[int, float]
-        ] = []  # per row: last applied offset and the worker's time when it was first seen
+        self._seen: list[Seen] = []  # by row
 
     @property
     def rows(self) -> int:
@@ -59,6 +67,8 @@ class Shard:
         signals: list[Signal] = []
         for offset, sample in samples:
             self._next_offset = max(self._next_offset, offset + 1)
+            if isinstance(sample, UnreadSample) and sample.is_guess and sample.host not in self._rows:
+                continue
             row = self._row(sample.host)
             if row is None:
                 self.refusals.hosts += 1
@@ -113,13 +123,17 @@ class Shard:
         signals = []
         for row, host in enumerate(self._hosts):
             if row == len(self._seen):
-                self._seen.append((host.applied, now))
-            applied, since = self._seen[row]
-            if applied != host.applied or now < since:
-                self._seen[row] = (host.applied, now)
-            elif (signal := host.silence(now - since)) is not None:
-                self._dirty.setdefault(row, self._next_offset)
+                self._seen.append(Seen(host.applied, now, host.samples, now))
+            seen = self._seen[row]
+            if seen.applied != host.applied or now < seen.applied_at:
+                read_at = now if seen.samples != host.samples or now < seen.read_at else seen.read_at
+                seen = self._seen[row] = Seen(host.applied, now, host.samples, read_at)
+            is_given_up = host.gives_up(now - seen.read_at)
+            signal = host.silence(now - seen.applied_at)
+            if signal is not None:
                 signals.append(signal)
+            if is_given_up or signal is not None:
+                self._dirty.setdefault(row, self._next_offset)
         return signals
 
     def roster(self, now: float) -> list[HostStatus]:
@@ -181,5 +195,9 @@ class Shard:
 
     @staticmethod
     def _newer(one: HostModel, other: HostModel) -> bool:
-        # At one offset the silent copy is the later one: the clock raises silence, the next sample ends it.
-        return (one.applied, bool(one.silence_id)) > (other.applied, bool(other.silence_id))
+        # At one offset the silent or unreadable copy is the later one: the clock says so, the next sample ends it.
+        return _age(one) > _age(other)
+
+
+def _age(host: HostModel) -> tuple[int, bool, bool]:
+    return host.applied, bool(host.life.silence_id), host.life.is_unreadable

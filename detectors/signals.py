@@ -27,12 +27,25 @@ class SignalState(enum.Enum):
 
 
 class HostState(enum.Enum):
-    """What the roster says of a host."""
+    """What the roster says of a host. UNREADABLE: records of it come, and none of them gives a reading."""
 
     YOUNG = "young"
     NORMAL = "normal"
     ANOMALOUS = "anomalous"
     SILENT = "silent"
+    UNREADABLE = "unreadable"
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """The latest record of a host that gave no reading: why, and since when there was none but such records.
+
+    `reason` and `detail` are those of its refusal; times are our clock's, epoch seconds.
+    """
+
+    reason: str
+    detail: str
+    first_time: float
+    last_time: float
 
 
 class SeriesEvidence(msgspec.Struct, frozen=True):
@@ -113,7 +126,9 @@ class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
 
     `samples` counts the samples applied to the host's model over its life; `last_sample_time` is event time.
     Until `maintenance_until` (epoch seconds, 0 if never) nothing is learned; `saves` can be gone back to, oldest first.
-    `moved` are series whose level has moved and that are not known again yet.
+    `moved` are series whose level has moved and that are not known again yet. `unread` tells of a record that gave no
+    reading, if none that did has come since. `behind_seconds` is by how much the clock or time zone of the host is
+    constantly behind ours, negative if it is ahead and 0 if it is right or nobody knows.
     """
 
     host: str
@@ -127,6 +142,8 @@ class HostStatus(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
     maintenance_until: float = 0.0
     saves: tuple[SavedState, ...] = ()
     moved: tuple[str, ...] = ()
+    unread: Unread | None = None
+    behind_seconds: float = 0.0
 
 
 type Notice = Signal | HostStatus

@@ -91,7 +91,7 @@ def _roll_back(host: HostModel, command: ModelRollback, offset: int, saved: byte
 def _placed(model: HostModel, host: HostModel) -> HostModel:
     """Another model of the host, which goes on where the host is: what was read, told and kept is the host's."""
     model.applied, model.sources, model.time = host.applied, host.sources, host.time
-    model.silence_id, model.upkeep, model.rates = host.silence_id, host.upkeep, host.rates
+    model.life, model.upkeep, model.rates = host.life, host.upkeep, host.rates
     model.drift.moved = host.drift.moved  # what was raised of a series is cleared when that is known again
     return model
 

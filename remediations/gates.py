@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from detectors.clock import clock_words
 from detectors.signals import HostState, HostStatus
 from remediations.delegates import Delegates
 from remediations.inventory import EXACT_HOST
@@ -81,12 +82,16 @@ def rule_mode(context: GateContext) -> GateResult:
 
 def event_freshness(context: GateContext) -> GateResult:
     """Act on what is happening now: a backlog that is read late changes models, never hosts."""
-    limit = context.policy.event_age_maximum_seconds
+    limit, status = context.policy.event_age_maximum_seconds, context.status
     age = context.now - context.evidence_time
-    if limit == 0 or age > limit:
-        return _deny("event_freshness", "event_too_old", value=_text(age), limit=_text(limit))
-    if -age > limit:
-        return _deny("event_freshness", "event_in_future", value=_text(age), limit=_text(limit))
+    if status is not None and status.state is HostState.UNREADABLE:
+        return _deny("event_freshness", "host_unreadable", value=status.unread.reason if status.unread else "")
+    behind = status.behind_seconds if status is not None else 0.0
+    if limit == 0 or abs(age) > limit:
+        if behind and abs(age - behind) <= limit:  # on time by the host's own clock
+            return _deny("event_freshness", "clock_off", value=clock_words(context.host, behind), limit=_text(limit))
+        reason = "event_in_future" if -age > limit > 0 else "event_too_old"
+        return _deny("event_freshness", reason, value=_text(age), limit=_text(limit))
     return _pass("event_freshness", value=_text(age), limit=_text(limit))
 
 

@@ -43,6 +43,11 @@ class DetectMetrics:
         self.dropped = Counter(
             "tidegate_detect_values_dropped", "Values left out of a reading, by reason.", ("reason",), registry=registry
         )
+        self.gaps = Counter(
+            "tidegate_detect_metrics_empty",
+            "Metrics without any usable number, as ordinary producers send them: not dead-lettered.",
+            registry=registry,
+        )
         self.rejected = Counter(
             "tidegate_detect_records_rejected", "Records sent to the dead letter, by reason.", ("reason",),
             registry=registry,
@@ -57,6 +62,13 @@ class DetectMetrics:
             "tidegate_detect_signals", "Signals written, by kind and state.", ("kind", "state"), registry=registry
         )
         self.hosts = Gauge("tidegate_detect_hosts", "Hosts in the roster, by state.", ("state",), registry=registry)
+        self.unreadable = Gauge(
+            "tidegate_detect_hosts_unreadable", "Hosts of which no record gives a reading, by the latest reason.",
+            ("reason",), registry=registry,
+        )  # fmt: skip
+        self.clocks = Gauge(
+            "tidegate_detect_hosts_clock_off", "Hosts whose clock or time zone is constantly off.", registry=registry
+        )
         self.lag = Histogram(
             "tidegate_detect_ingest_lag_seconds", "Event time to applied.", buckets=LAG_BUCKETS_SECONDS,
             registry=registry,

@@ -11,7 +11,7 @@ from aiokafka.errors import BrokerResponseError
 from detectors.commands import Answer, Order
 from detectors.errors import RowError
 from detectors.host import Refusals
-from detectors.samples import Sample
+from detectors.samples import Sample, UnreadSample
 from detectors.saves import SavedState, TakenState
 from detectors.signals import Evidence, HostStatus, Signal, SignalKind, SignalState
 from stream.detect.outbox import Message
@@ -47,6 +47,8 @@ class CountingShard:
     def apply(self, samples: Sequence[tuple[int, Sample]]) -> list[Signal]:
         """Count; never gives a signal."""
         for offset, sample in samples:
+            if isinstance(sample, UnreadSample):
+                continue
             row = self._rows.setdefault(sample.host, len(self.tallies))
             if row == len(self.tallies):
                 self.tallies.append(Tally(sample.host))

@@ -9,6 +9,7 @@ from detectors.drift.settings import DriftSettings
 from detectors.drift.stream import Move
 from detectors.drift.watch import LIFETIME_SECONDS, SCORE, DriftWatch, SavedWatch
 from detectors.identity import signal_id
+from detectors.magnitude import told
 from detectors.signals import Evidence, SeriesEvidence, Signal, SignalKind, SignalState, WindowPoint
 
 THRESHOLD: Final = 1.0  # half widths of what was normal
@@ -99,7 +100,7 @@ class HostDrift:
             score=score,
             threshold=THRESHOLD,
             evidence=Evidence(
-                series=(observed,),
+                series=(told(observed),),
                 window=(WindowPoint(move.since, _distance(move, move.before)), WindowPoint(time, score)),
                 votes={self.watch.settings.detector: score},
                 partition=self.partition,

@@ -16,7 +16,7 @@ BLOCKS_AN_HOUR: Final = 60
 LAG_BLOCKS: Final = 20.0  # a detector needs at most about so many to find a change that matters
 NO_HOUR: Final = (0.0, 0.0, 0.0, 0.0)  # blocks and mean of the open one, whether one is complete, its mean
 NOT_FIRED: Final = (0.0, 0.0, 0.0, 0.0)  # since, level before, blocks, their mean
-LARGEST: Final = 1e15  # in size; the square of what is larger may not be a number
+LARGEST: Final = 1e30  # in size; no model is given more, and the square of what is far larger is no number
 HOURS: Final = 192  # eight days: a week, and the day on which it is told apart
 
 

@@ -14,7 +14,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from detectors.commands import Answer, Order
-from detectors.samples import Sample
+from detectors.samples import Sample, UnreadSample
 from detectors.signals import Signal
 from stream.detect.deadletters import DeadLetters, Letter, LetterReason
 from stream.detect.ingest import SLICE_RECORDS
@@ -102,8 +102,9 @@ class Detect:
             self._apply(work, record, sample)
             if work.partition.shard.taken:
                 await self._orders.save_states(work.partition.number, work.partition.shard)
-            self._metrics.samples.inc()
-            self._metrics.lag.observe(max(0.0, now - sample.time))
+            if not isinstance(sample, UnreadSample):
+                self._metrics.samples.inc()
+                self._metrics.lag.observe(max(0.0, now - sample.time))
         self._count_left_out(before, msgspec.structs.asdict(work.partition.shard.refusals))
 
     def _count_left_out(self, before: dict[str, int], now: dict[str, int]) -> None:

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from aiokafka import ConsumerRecord
 
-from detectors.samples import Source
+from detectors.samples import Sample, Source, UnreadSample
 from stream.detect.deadletters import DeadLetters, Letter
 from stream.detect.outbox import Message, Publisher
 from stream.detect.poison import guarded
@@ -31,12 +31,12 @@ class Feed(msgspec.Struct, frozen=True):
 class IngestWork:
     """What the steps know of the batch at hand: they fill it in, one after the other."""
 
-    __slots__ = ("batch", "feed", "letters", "messages")
+    __slots__ = ("batch", "feed", "letters", "samples")
 
     def __init__(self, batch: KafkaBatch, feed: Feed) -> None:
         self.batch = batch
         self.feed = feed
-        self.messages: list[Message] = []
+        self.samples: list[Sample] = []
         self.letters: list[Letter] = []
 
 
@@ -59,7 +59,7 @@ class Ingest:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self.steps: tuple[Callable[[IngestWork], Awaitable[None]], ...] = (
-            self.read_records,  # bytes → samples; what cannot be used → letters
+            self.read_records,  # bytes → samples, signs of life; what cannot be used → letters
             self.bury_refused,  # letters → dead-letter topic, acknowledged
             self.publish_samples,  # samples → samples topic, acknowledged, in order
             self.finish,  # only now may the records be committed
@@ -87,7 +87,8 @@ class Ingest:
 
     async def publish_samples(self, work: IngestWork) -> None:
         """Write the samples."""
-        await self._outbox.publish(self._samples_topic, work.messages)
+        messages = [Message(sample.host.encode(), msgspec.json.encode(sample)) for sample in thinned(work.samples)]
+        await self._outbox.publish(self._samples_topic, messages)
 
     async def finish(self, work: IngestWork) -> None:
         """The batch is done."""
@@ -100,19 +101,26 @@ class Ingest:
         if isinstance(outcome, Letter):
             work.letters.append(outcome)
         else:
-            self._accept(work, record, outcome)
+            self._accept(work, record, outcome, now)
 
-    def _decode(self, format_name: str, record: ConsumerRecord[bytes, bytes], now: float) -> Decoded | Letter:
+    def _decode(self, format_name: str, record: ConsumerRecord[bytes, bytes], now: float) -> Decoded:
         source = Source(record.topic, record.partition, record.offset)
         try:
             return decode(format_name, record.value, record.key, record.timestamp / 1000.0, source, self._limits, now)
         except Refused as refused:
-            return Letter(record, refused.reason.value, refused.detail)
+            return Decoded(refused.signs, refusal=refused.refusal)
 
-    def _accept(self, work: IngestWork, record: ConsumerRecord[bytes, bytes], decoded: Decoded) -> None:
-        for sample in decoded.samples:
-            work.messages.append(Message(key=sample.host.encode(), value=msgspec.json.encode(sample)))
+    def _accept(self, work: IngestWork, record: ConsumerRecord[bytes, bytes], decoded: Decoded, now: float) -> None:
+        work.samples += [msgspec.structs.replace(sample, arrived=now) for sample in decoded.samples]
         if decoded.refusal is not None:
             work.letters.append(Letter(record, decoded.refusal.reason.value, decoded.refusal.detail))
+        self._metrics.gaps.inc(decoded.gaps)
         for reason, count in Counter(decoded.dropped).items():
             self._metrics.dropped.labels(reason.value).inc(count)
+
+
+def thinned(samples: Sequence[Sample]) -> Iterator[Sample]:
+    """All readings in order, and the last sign of life of each host of which there is no reading."""
+    read = {one.host for one in samples if not isinstance(one, UnreadSample)}
+    latest = {one.host: one for one in samples if isinstance(one, UnreadSample) and one.host not in read}
+    return (one for one in samples if latest.get(one.host) is one or not isinstance(one, UnreadSample))

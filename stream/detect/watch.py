@@ -12,6 +12,7 @@ from stream.detect.outbox import Message, Publisher
 from stream.detect.shards import OwnedPartition, Shards
 from stream.detect.transport import FetchState
 from stream.metrics import DetectMetrics
+from stream.wire import Reason
 
 # A partition is caught up only while the broker has lately told where its log ends.
 TOLD_SECONDS = 5.0
@@ -99,9 +100,14 @@ class Watch:
             self._metrics.signals.labels(signal.kind.value, signal.state.value).inc()
 
     def _count_hosts(self) -> None:
-        counts = Counter(status.state for told in self._told.values() for status in told.values())
+        everybody = [status for told in self._told.values() for status in told.values()]
+        counts = Counter(status.state for status in everybody)
         for state in HostState:
             self._metrics.hosts.labels(state.value).set(counts[state])
+        reasons = Counter(_reason(status) for status in everybody)
+        for reason in Reason:
+            self._metrics.unreadable.labels(reason.value).set(reasons[reason.value])
+        self._metrics.clocks.set(sum(status.behind_seconds != 0.0 for status in everybody))
 
     def _forget_others(self, owned: set[int]) -> None:
         for number in set(self._ends) - owned:
@@ -112,8 +118,13 @@ class Watch:
 
 def _is_news(status: HostStatus, told: HostStatus | None) -> bool:
     """Whether something has changed that must be known at once."""
-    return told is None or (told.state, told.maintenance_until, told.saves) != (
-        status.state,
-        status.maintenance_until,
-        status.saves,
-    )
+    return told is None or _essence(told) != _essence(status)
+
+
+def _essence(status: HostStatus) -> tuple[object, ...]:
+    is_off = status.behind_seconds != 0.0
+    return status.state, status.maintenance_until, status.saves, _reason(status), is_off
+
+
+def _reason(status: HostStatus) -> str:
+    return status.unread.reason if status.unread is not None and status.state is HostState.UNREADABLE else ""

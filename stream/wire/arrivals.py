@@ -19,7 +19,6 @@ class WireLimits(msgspec.Struct, frozen=True):
     tag_value_characters_maximum: int = 256
     series_characters_maximum: int = 512
     message_characters_maximum: int = 3000
-    value_magnitude_maximum: float = 1e15
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -37,12 +36,13 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What a record said. `dropped` counts the values left out.
+    """What a record said. `dropped` counts the values left out, `gaps` the metrics without any value.
 
     `refusal` is set if some elements of a batch were refused while `samples` holds the good ones: the record then
-    belongs in the dead letter as well.
+    belongs in the dead letter as well. Of a host whose element gave no reading there is an `UnreadSample`.
     """
 
     samples: tuple[Sample, ...]
     dropped: dict[DropReason, int] = {}
     refusal: Refusal | None = None
+    gaps: int = 0

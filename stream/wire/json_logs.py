@@ -3,13 +3,14 @@
 The producers differ only in what they call things: four ordered tables, the first name that fits is used.
 """
 
-from detectors.samples import LogSample
+from detectors.samples import LogSample, UnreadSample
 from stream.wire.arrivals import Arrival, Decoded
 from stream.wire.documents import find, first_text, parse_object
 from stream.wire.hosts import host_named, host_of_key
 from stream.wire.levels import level_in_text, level_of, level_of_otel_number
 from stream.wire.messages import clean_message
-from stream.wire.refusals import Reason, Refused
+from stream.wire.refusals import Reason, Refusal, Refused
+from stream.wire.signs import parsed_anyhow, salvaged, sign_of
 from stream.wire.times import time_of
 
 HOSTS = (
@@ -62,6 +63,15 @@ def decode_json_logs(arrival: Arrival) -> Decoded:
     time = time_of(arrival, [find(document, path) for path in TIMES])
     message = read_message(arrival, document)
     return Decoded((LogSample(host, time, read_level(document, message), message, arrival.source),))
+
+
+def json_log_signs(arrival: Arrival, refusal: Refusal) -> tuple[UnreadSample, ...]:
+    """The sign of life in a record that is refused."""
+    document = parsed_anyhow(arrival)
+    if document is None:
+        return salvaged(arrival, refusal)
+    times = [find(document, path) for path in TIMES]
+    return sign_of(arrival, lambda: read_host(arrival, document), times, refusal)
 
 
 def read_host(arrival: Arrival, document: dict[str, object]) -> str:

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from detectors.samples import UnreadSample
 from stream.errors import StreamError
 
 SHOWN_CHARACTERS = 80
@@ -36,7 +37,6 @@ class DropReason(enum.Enum):
     NULL = "null"
     NAN = "nan"
     INFINITE = "infinite"
-    OUT_OF_RANGE = "out_of_range"
     TEXT = "text"
     NESTED = "nested"
     BAD_NAME = "bad_name"
@@ -50,12 +50,16 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Refused(StreamError):  # noqa: N818 not a fault of ours: an expected result
-    """A record can not be read: it belongs in the dead letter, with `reason` and `detail`."""
+    """A record can not be read: it belongs in the dead letter, with `reason` and `detail`.
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    `signs` are signs of life of the hosts that it names.
+    """
+
+    def __init__(self, reason: Reason, detail: str, signs: tuple[UnreadSample, ...] = ()) -> None:
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.signs = signs
 
     @property
     def refusal(self) -> Refusal:
@@ -63,7 +67,7 @@ class Refused(StreamError):  # noqa: N818 not a fault of ours: an expected resul
         return Refusal(self.reason, self.detail)
 
 
-def shown(value: object) -> str:
+def shown(value: object, characters: int = SHOWN_CHARACTERS) -> str:
     """A hostile value as short ASCII text without control characters, for error texts."""
     text = ascii(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
+    return text if len(text) <= characters else text[:characters] + "..."

@@ -2,17 +2,25 @@
 
 import math
 import re
+import sys
 from collections import Counter
 
-from detectors.samples import MetricSample, Source
+from detectors.samples import MetricSample, Source, UnreadSample
 from stream.wire.arrivals import Arrival, Decoded
 from stream.wire.documents import parse_object
 from stream.wire.hosts import host_named, host_of_key
 from stream.wire.refusals import DropReason, Reason, Refusal, Refused, shown
+from stream.wire.signs import parsed_anyhow, salvaged, sign_of
 from stream.wire.times import time_of
 
 HOST_TAGS = ("host", "host.name", "nodename", "node", "hostname", "instance", "k8s.node.name")
 """Tags that may name the host, best first; the one used is not part of the series name."""
+
+ORDINARY = {DropReason.NULL, DropReason.NAN, DropReason.INFINITE, DropReason.TEXT}
+"""What healthy producers send in place of a number: idle summaries, first intervals, text such as an uptime."""
+
+LARGEST = sys.float_info.max
+BRIEF = 40  # characters that are shown of a name
 
 # Keeps `{a=1,b=2}` from being both two tags and one tag of an odd value.
 SPECIAL = re.compile(r"([\\,={}])")
@@ -21,53 +29,98 @@ SPECIAL = re.compile(r"([\\,={}])")
 def decode_telegraf(arrival: Arrival) -> Decoded:
     """One sample a metric. A batch of which only some metrics are refused gives the others, and the first refusal."""
     document = parse_object(arrival)
-    metrics = document.get("metrics")
-    if "name" in document or not isinstance(metrics, list):
+    metrics = batch_in(document)
+    if metrics is None:
         sample, dropped = read_metric(arrival, document, 0)
-        return Decoded((sample,) if sample else (), dict(dropped))
+        return Decoded((sample,), dict(dropped), gaps=int(isinstance(sample, UnreadSample)))
     return read_batch(arrival, metrics)
 
 
+def batch_in(document: dict[str, object]) -> list[object] | None:
+    """The metrics of a batch; None if the object is one metric."""
+    metrics = document.get("metrics")
+    return metrics if "name" not in document and isinstance(metrics, list) else None
+
+
 def read_batch(arrival: Arrival, metrics: list[object]) -> Decoded:
-    """Every metric by itself; refused as a whole if nothing in it can be read."""
-    samples: list[MetricSample] = []
+    """Every metric by itself; refused as a whole if each of them is."""
+    samples: list[MetricSample | UnreadSample] = []
     dropped: Counter[DropReason] = Counter()
     first: Refusal | None = None
+    refused_count = gaps = 0
     for index, metric in enumerate(metrics):
         try:
             sample, left_out = read_metric(arrival, metric, index)
         except Refused as refused:
             first = first or Refusal(refused.reason, f"metrics[{index}]: {refused.detail}")
+            refused_count += 1
+            samples.extend(metric_signs(arrival, metric, refused.refusal, index))
             continue
         dropped.update(left_out)
-        if sample:
-            samples.append(sample)
-    if not metrics:
-        raise Refused(Reason.NO_VALUES, "the batch is empty")
-    if first and not samples:
-        raise Refused(first.reason, first.detail)
-    return Decoded(tuple(samples), dict(dropped), first)
+        gaps += isinstance(sample, UnreadSample)
+        samples.append(sample)
+    if first and refused_count == len(metrics):
+        raise Refused(first.reason, first.detail, tuple(one for one in samples if isinstance(one, UnreadSample)))
+    return Decoded(tuple(samples), dict(dropped), first, gaps + (not metrics))
 
 
-def read_metric(arrival: Arrival, metric: object, index: int) -> tuple[MetricSample | None, Counter[DropReason]]:
-    """The sample of one metric with what was left out of it; None if it had text fields only."""
+def telegraf_signs(arrival: Arrival, refusal: Refusal) -> tuple[UnreadSample, ...]:
+    """The signs of life in a record that is refused."""
+    document = parsed_anyhow(arrival)
+    if document is None:
+        return salvaged(arrival, refusal)
+    signs = [
+        sign
+        for index, metric in enumerate(batch_in(document) or [document])
+        for sign in metric_signs(arrival, metric, refusal, index)
+    ]
+    return tuple({sign.host: sign for sign in signs}.values())
+
+
+def metric_signs(arrival: Arrival, metric: object, refusal: Refusal, index: int) -> tuple[UnreadSample, ...]:
+    """The sign of life in a metric that is refused."""
+    if not isinstance(metric, dict):
+        return ()
+    tags = metric.get("tags")
+    known = tags if isinstance(tags, dict) else {}
+    return sign_of(arrival, lambda: read_host(arrival, known)[0], [metric.get("timestamp")], refusal, index)
+
+
+def read_metric(
+    arrival: Arrival, metric: object, index: int
+) -> tuple[MetricSample | UnreadSample, Counter[DropReason]]:
+    """The sample of one metric with what was left out of it; a sign of life if it has no value, as is ordinary."""
     if not isinstance(metric, dict):
         raise Refused(Reason.MALFORMED, f"wanted an object as metric, got {shown(metric)}")
     tags = read_tags(arrival, metric.get("tags"))
     host, host_tag = read_host(arrival, tags)
     time = time_of(arrival, [metric.get("timestamp")])
     name = read_name(arrival, metric.get("name"))
-    values, dropped = read_fields(arrival, metric.get("fields"), name, series_suffix(tags, host_tag))
-    if not values:
-        return None, dropped
+    fields = fields_of(arrival, metric)
+    values, dropped, faults = read_fields(arrival, fields, name, series_suffix(tags, host_tag))
     source = arrival.source
-    return MetricSample(host, time, values, Source(source.topic, source.partition, source.offset, index)), dropped
+    place = Source(source.topic, source.partition, source.offset, index)
+    if values:
+        return MetricSample(host, time, values, place), dropped
+    detail = "no usable number: " + no_values_words(len(fields), dropped, faults)
+    if not set(dropped) <= ORDINARY:
+        raise Refused(Reason.NO_VALUES, detail)
+    return UnreadSample(host, time, Reason.NO_VALUES.value, detail, place), dropped
+
+
+def no_values_words(count: int, dropped: Counter[DropReason], faults: list[str]) -> str:
+    """Why none of so many fields gives a value, with the first fault of a name."""
+    if not count:
+        return "the metric has no fields"
+    why = ", ".join(f"{times} {reason.value}" for reason, times in dropped.items())
+    return f"of {count} field{'s' * (count > 1)} {why}" + "".join(f" ({fault})" for fault in faults[:1])
 
 
 def read_name(arrival: Arrival, name: object) -> str:
     """The measurement's name."""
-    if not isinstance(name, str) or not name_is_good(name, arrival.limits.name_characters_maximum):
-        raise Refused(Reason.BAD_NAME, f"name is no metric name: {shown(name)}")
+    fault = text_fault(name, arrival.limits.name_characters_maximum)
+    if fault or not isinstance(name, str):
+        raise Refused(Reason.BAD_NAME, f"name: no metric name, {fault}: {shown(name, BRIEF)}")
     return escaped(name)
 
 
@@ -81,20 +134,26 @@ def read_tags(arrival: Arrival, tags: object) -> dict[str, str]:
     if len(tags) > limits.tags_maximum:
         raise Refused(Reason.TOO_MANY_TAGS, f"{len(tags)} tags, wanted at most {limits.tags_maximum}")
     for key, value in tags.items():
-        if not name_is_good(key, limits.name_characters_maximum):
-            raise Refused(Reason.BAD_NAME, f"tags: no tag name: {shown(key)}")
-        if not isinstance(value, str) or len(value) > limits.tag_value_characters_maximum or not value.isprintable():
-            raise Refused(Reason.BAD_NAME, f"tags.{shown(key)}: no tag value: {shown(value)}")
+        if fault := text_fault(key, limits.name_characters_maximum):
+            raise Refused(Reason.BAD_NAME, f"tags: no tag name, {fault}: {shown(key, BRIEF)}")
+        fault = text_fault(value, limits.tag_value_characters_maximum)
+        if fault and value != "":
+            raise Refused(Reason.BAD_NAME, f"tags.{shown(key, BRIEF)}: no tag value, {fault}: {shown(value, BRIEF)}")
     return tags
 
 
 def read_host(arrival: Arrival, tags: dict[str, str]) -> tuple[str, str]:
     """The host, and the tag that named it; the tag is empty if the record's key did."""
-    tag = next((tag for tag in HOST_TAGS if tags.get(tag)), "")
+    tag = next((tag for tag in HOST_TAGS if tags.get(tag) and isinstance(tags[tag], str)), "")
     if not tag:
         return host_of_key(arrival), ""
-    name = tags[tag].rpartition(":")[0] or tags[tag] if tag == "instance" else tags[tag]
-    return host_named(name, f"tags.{tag}"), tag
+    return host_named(without_port(tags[tag]) if tag == "instance" else tags[tag], f"tags.{tag}"), tag
+
+
+def without_port(instance: str) -> str:
+    """The host of `host:port`; a bare IPv6 address is all host."""
+    host, _, port = instance.rpartition(":")
+    return host if host and port.isdecimal() and (":" not in host or host.endswith("]")) else instance
 
 
 def series_suffix(tags: dict[str, str], host_tag: str) -> str:
@@ -104,35 +163,47 @@ def series_suffix(tags: dict[str, str], host_tag: str) -> str:
     return f"{{{text}}}" if pairs else ""
 
 
-def read_fields(
-    arrival: Arrival, fields: object, name: str, suffix: str
-) -> tuple[dict[str, float], Counter[DropReason]]:
-    """The finite values by series name, and a count of the others."""
-    limits = arrival.limits
-    if not isinstance(fields, dict) or not fields:
+def fields_of(arrival: Arrival, metric: dict[str, object]) -> dict[str, object]:
+    """The fields of a metric; `null` is none, as Go writes an empty map."""
+    if "fields" not in metric:
+        raise Refused(Reason.NO_VALUES, "the metric has no `fields`, wanted an object with values")
+    fields = metric["fields"]
+    if fields is None:
+        return {}
+    if not isinstance(fields, dict):
         raise Refused(Reason.NO_VALUES, f"fields: wanted an object with values, got {shown(fields)}")
-    if len(fields) > limits.fields_maximum:
-        raise Refused(Reason.TOO_MANY_FIELDS, f"{len(fields)} fields, wanted at most {limits.fields_maximum}")
+    if len(fields) > arrival.limits.fields_maximum:
+        raise Refused(Reason.TOO_MANY_FIELDS, f"{len(fields)} fields, wanted at most {arrival.limits.fields_maximum}")
+    return fields
+
+
+def read_fields(
+    arrival: Arrival, fields: dict[str, object], name: str, suffix: str
+) -> tuple[dict[str, float], Counter[DropReason], list[str]]:
+    """The finite values by series name, a count of the others, and what is wrong with names."""
+    limits = arrival.limits
     values: dict[str, float] = {}
     dropped: Counter[DropReason] = Counter()
+    faults: list[str] = []
     for field, value in fields.items():
         series = f"{name}.{escaped(field)}{suffix}"
-        reading = read_value(value, limits.value_magnitude_maximum)
-        if not name_is_good(field, limits.name_characters_maximum) or len(series) > limits.series_characters_maximum:
+        reading = read_value(value)
+        fault = text_fault(field, limits.name_characters_maximum)
+        if not fault and len(series) > limits.series_characters_maximum:
+            fault = f"its series name has {len(series)} characters, wanted at most {limits.series_characters_maximum}"
+        if fault:
             reading = DropReason.BAD_NAME
+            faults.append(f"{shown(field, BRIEF)}: {fault}")
         if isinstance(reading, DropReason):
             dropped[reading] += 1
         else:
             values[series] = reading
-    # A metric of nothing but text is a healthy Telegraf's (`system.uptime_format`); all else without a value is not.
-    if not values and set(dropped) != {DropReason.TEXT}:
-        raise Refused(Reason.NO_VALUES, f"no usable value among {len(fields)} fields")
-    return values, dropped
+    return values, dropped, faults
 
 
-def read_value(value: object, magnitude_maximum: float) -> float | DropReason:
+def read_value(value: object) -> float | DropReason:
     """A finite number, or why there is none. Booleans are 0 and 1; text stays text, also if it looks like a number."""
-    if isinstance(value, (float, int)) and -magnitude_maximum <= value <= magnitude_maximum:
+    if isinstance(value, (float, int)) and -LARGEST <= value <= LARGEST:
         return float(value)
     if value is None:
         return DropReason.NULL
@@ -140,9 +211,7 @@ def read_value(value: object, magnitude_maximum: float) -> float | DropReason:
         return DropReason.TEXT
     if not isinstance(value, (float, int)):
         return DropReason.NESTED
-    if math.isnan(value):
-        return DropReason.NAN
-    return DropReason.INFINITE if math.isinf(value) else DropReason.OUT_OF_RANGE
+    return DropReason.NAN if math.isnan(value) else DropReason.INFINITE
 
 
 def escaped(part: str) -> str:
@@ -150,6 +219,15 @@ def escaped(part: str) -> str:
     return SPECIAL.sub(r"\\\1", part) if SPECIAL.search(part) else part
 
 
-def name_is_good(name: str, characters_maximum: int) -> bool:
-    """Whether a name is short, not empty, and free of control and invisible characters."""
-    return 0 < len(name) <= characters_maximum and name.isprintable()
+def text_fault(text: object, characters_maximum: int) -> str:
+    """What is wrong with a name or a tag value; empty if it is short text, free of control and invisible characters."""
+    if not isinstance(text, str):
+        return "is no text"
+    if not text:
+        return "is empty"
+    if len(text) > characters_maximum:
+        return f"has {len(text)} characters, wanted at most {characters_maximum}"
+    if text.isprintable():
+        return ""
+    place, character = next((place, one) for place, one in enumerate(text) if not one.isprintable())
+    return f"has the character U+{ord(character):04X} at {place + 1}"

@@ -4,18 +4,22 @@ import re
 
 import msgspec
 
-from detectors.samples import LogSample
+from detectors.samples import LogSample, UnreadSample
 from stream.wire.arrivals import Arrival, Decoded
 from stream.wire.documents import BYTE_ORDER_MARK, decode_text
 from stream.wire.hosts import host_named, host_of_key
 from stream.wire.levels import LEVEL_OF_NAME, SYSLOG, level_in_text
 from stream.wire.messages import clean_message
+from stream.wire.refusals import Refusal
+from stream.wire.signs import sign_of
 from stream.wire.times import RFC3339, time_of
 
 PRIORITY = r"(?:<(?P<priority>[0-9]{1,3})>)?"
 TIME = rf"(?P<time>{RFC3339.pattern})"
 TAG = r"[^\s:\[\]]{1,64}(?:\[[^\s\]]{1,32}\])?:"
 STRUCTURED = r"(?:-|(?:\[(?:[^\]\\]|\\.)*+\])+)"
+
+HEAD_BYTES = 65_536  # of a line that is too large, what is looked at for its host
 
 # Tried in order. A line that has a time and a word, but no tag, is read as bare: that word may be no host.
 SHAPES = (
@@ -45,13 +49,24 @@ def decode_text_logs(arrival: Arrival) -> Decoded:
     """One log sample."""
     line = split_line(decode_text(arrival.value.removeprefix(BYTE_ORDER_MARK)))
     sample = LogSample(
-        host=host_named(line.host, "the line's host") if line.host.strip("-") else host_of_key(arrival),
+        host=host_of_line(arrival, line),
         time=time_of(arrival, [line.time]),
         level=SYSLOG[int(line.priority) % 8] if line.priority else level_in_text(line.message.strip()),
         message=clean_message(line.message, arrival.limits),
         source=arrival.source,
     )
     return Decoded((sample,))
+
+
+def host_of_line(arrival: Arrival, line: Line) -> str:
+    """The host that the line names, else the record's key."""
+    return host_named(line.host, "the line's host") if line.host.strip("-") else host_of_key(arrival)
+
+
+def text_log_signs(arrival: Arrival, refusal: Refusal) -> tuple[UnreadSample, ...]:
+    """The sign of life in a line that is refused."""
+    line = split_line(arrival.value[:HEAD_BYTES].removeprefix(BYTE_ORDER_MARK).decode(errors="replace"))
+    return sign_of(arrival, lambda: host_of_line(arrival, line), [line.time or None], refusal)
 
 
 def split_line(text: str) -> Line:

@@ -9,6 +9,7 @@ from stream.wire.refusals import Reason, Refused, shown
 
 # Smallest magnitude of a number in each unit: seconds pass 1e11 in the year 5138, so today's units can not be mistaken.
 UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+QUARTER_SECONDS, NEAR_SECONDS, ZONE_MAXIMUM_SECONDS = 900.0, 30.0, 51_000.0  # the last is 14 hours and some way
 NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
@@ -42,8 +43,16 @@ def within_window(arrival: Arrival, time: float) -> float:
     if not age <= limits.past_maximum_seconds:
         raise Refused(Reason.TOO_OLD, f"{age:.6g} s old, wanted at most {limits.past_maximum_seconds:.0f}")
     if not -age <= limits.future_maximum_seconds:
-        raise Refused(Reason.IN_FUTURE, f"{-age:.6g} s ahead, wanted at most {limits.future_maximum_seconds:.0f}")
+        zone = ": is it a local time without its zone?" if may_be_zone(-age) else ""
+        ahead = f"{-age:.6g} s ahead, wanted at most {limits.future_maximum_seconds:.0f}"
+        raise Refused(Reason.IN_FUTURE, ahead + zone)
     return time
+
+
+def may_be_zone(seconds: float) -> bool:
+    """Whether a time is ahead by what a time zone can be: whole quarters of an hour, less the way to us."""
+    away = abs(seconds - round(seconds / QUARTER_SECONDS) * QUARTER_SECONDS)
+    return away <= NEAR_SECONDS and QUARTER_SECONDS / 2 < seconds < ZONE_MAXIMUM_SECONDS
 
 
 def read_time(value: object) -> float | None:

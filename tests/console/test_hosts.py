@@ -3,7 +3,7 @@
 import msgspec
 
 from console.hosts import draw_hosts, host_rows
-from detectors.signals import HostState, Notice
+from detectors.signals import HostState, Notice, Unread
 from tests.console.drawings import drawn
 from tests.console.stories import ONE, T0, log, opened, repaired, signal, status
 
@@ -62,9 +62,9 @@ def test_states_can_be_told_without_colour() -> None:
     """Each state has its own word and mark in the plain text."""
     rows = host_rows([status(state.value, state) for state in HostState], log(opened()), T0)
     text = drawn(draw_hosts(rows))
-    marks = ("▲ anomalous", "✕ silent", "? not in roster", "○ learning", "● normal")
+    marks = ("▲ anomalous", "✕ silent", "◌ unreadable", "? not in roster", "○ learning", "● normal")
     assert all(mark in text for mark in marks)
-    assert "5 hosts: 1 anomalous, 1 silent, 1 not in roster, 1 learning, 1 normal" in text
+    assert "6 hosts: 1 anomalous, 1 silent, 1 unreadable, 1 not in roster, 1 learning, 1 normal" in text
 
 
 def test_a_row_of_the_fleet() -> None:
@@ -98,3 +98,19 @@ def test_whoever_is_worked_on_is_told() -> None:
     assert "▲ anomalous, in maintenance until 2026-11-21 03:20:00Z" in lines[1]
     assert "maintenance" not in lines[2]
     assert lines[3].endswith("; 1 in maintenance")
+
+
+def test_why_no_reading_of_a_host_can_be_used_is_told() -> None:
+    """The reason of the latest record, and since when; a clock that is off, also of a host that is well."""
+    unread = Unread("in_future", "121 s ahead, wanted at most 60", T0 - 90.0, T0 - 1.0)
+    ahead = msgspec.structs.replace(status("web-01", HostState.UNREADABLE), unread=unread, behind_seconds=-120.4)
+    mixed = msgspec.structs.replace(status("web-02", HostState.NORMAL), unread=unread, behind_seconds=7200.2)
+    rows = host_rows([ahead, mixed], [], T0)
+    assert [row.host for row in rows] == ["web-01", "web-02"]
+    lines = drawn(draw_hosts(rows), width=160).splitlines()[-3:]
+    since = "records come, none gives a reading since 2026-11-21 02:18:30Z"
+    assert lines == [
+        f"web-01 is unreadable: {since}: in_future, 121 s ahead, wanted at most 60",
+        "clock of web-01 is 2 m ahead",
+        "clock or time zone of web-02 is 2 h behind",
+    ]

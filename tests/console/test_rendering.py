@@ -98,6 +98,14 @@ def test_repeated_denials_are_told_once() -> None:
 
 
 NO_GROUP = GateResult("group_concurrency", passed=False, reason="no_group", limit="1")
+YOUNG = GateResult("detector_maturity", passed=False, reason="model_young", value="40", limit="300")
+CLOCK = GateResult(
+    "event_freshness",
+    passed=False,
+    reason="clock_off",
+    value="clock or time zone of web-01 is 1 h behind",
+    limit="300",
+)
 HEADLINES: dict[str, tuple[tuple[Record, ...], str]] = {
     "no decision": ((opened(),), "Nothing is run: no decision has been made yet. Is an engine running?"),
     "no rule": (
@@ -109,6 +117,22 @@ HEADLINES: dict[str, tuple[tuple[Record, ...], str]] = {
         (
             "Nothing is run (rule restart-web, playbook restart): group_concurrency: the host is in no inventory "
             "group, so no group limit can hold (limit 1). Time alone will not change that."
+        ),
+    ),
+    "a gate that readings open": (
+        (opened(), decided(Verdict.DENY, gate=YOUNG)),
+        (
+            "Nothing is run (rule restart-web, playbook restart): detector_maturity: the host's model has not seen "
+            "enough samples (40, limit 300). Readings will change that, not time: it is looked at again as soon as "
+            "detect has told of enough."
+        ),
+    ),
+    "a clock that is off": (
+        (opened(), decided(Verdict.DENY, gate=CLOCK)),
+        (
+            "Nothing is run (rule restart-web, playbook restart): event_freshness: all that the host sends is dated "
+            "wrongly by the same time, so this is no backlog: set it right (clock or time zone of web-01 is 1 h "
+            "behind, limit 300). Time alone will not change that."
         ),
     ),
     "observing": (

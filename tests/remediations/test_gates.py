@@ -76,6 +76,11 @@ CASES = {
         ("a little ahead of our clock", {"evidence_time": NOW + 300}, ""),
         ("far ahead of our clock", {"evidence_time": NOW + 300.001}, "event_in_future"),
         ("limit 0", {"policy": Limits(event_age_maximum_seconds=0)}, "event_too_old"),
+        ("a clock 1 h behind", {"evidence_time": NOW - 3601, "status": status(behind_seconds=3600.4)}, "clock_off"),
+        ("a clock 1 h ahead", {"evidence_time": NOW + 3598, "status": status(behind_seconds=-3599.2)}, "clock_off"),
+        ("a clock a little off", {"evidence_time": NOW - 95, "status": status(behind_seconds=90.0)}, ""),
+        ("old by any clock", {"evidence_time": NOW - 3901, "status": status(behind_seconds=3600.0)}, "event_too_old"),
+        ("no reading can be used", {"status": status(state=HostState.UNREADABLE)}, "host_unreadable"),
     ],
     "roster_freshness": [
         ("at the limit", {"status": status(time=NOW - 180)}, ""),

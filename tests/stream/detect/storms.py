@@ -147,7 +147,7 @@ BAD_RECORDS: tuple[tuple[str, bytes | None], ...] = (
     ("no_host", b'{"name": "cpu", "tags": {}, "fields": {"usage": 1.0}, "timestamp": NOW}'),
     ("bad_host", b'{"name": "cpu", "tags": {"host": "../../etc"}, "fields": {"usage": 1.0}, "timestamp": NOW}'),
     ("too_old", b'{"name": "cpu", "tags": {"host": "a"}, "fields": {"usage": 1.0}, "timestamp": 1000000000}'),
-    ("no_values", b'{"name": "cpu", "tags": {"host": "a"}, "fields": {}, "timestamp": NOW}'),
+    ("no_values", b'{"name": "cpu", "tags": {"host": "a"}, "fields": {"usage": [1.0]}, "timestamp": NOW}'),
     ("oversize", b"x" * 70_000),
 )
 BREAKING_RECORDS: tuple[tuple[str, bytes | None], ...] = (

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import BrokerResponseError, KafkaError
 from prometheus_client import CollectorRegistry
 
-from detectors.samples import MetricSample, Sample
+from detectors.samples import MetricSample, Sample, UnreadSample
 from stream.detect.deadletters import VALUE_BYTES_MAXIMUM, DeadLetters, Letter
 from stream.detect.ingest import Feed, Ingest
 from stream.detect.offsets import Batch, Partition
@@ -94,6 +94,31 @@ async def test_letters_are_written_before_samples() -> None:
     with pytest.raises(BrokerResponseError):
         await bench.ingest.handle(batch_of(b"garbage", metric("a", 1.0)))
     assert "samples" not in bench.outbox.published
+
+
+async def test_a_refused_record_is_a_sign_of_life_once_a_batch() -> None:
+    """The last one of each host without a reading in the batch, in its place; a host with readings needs none."""
+    late = metric("late", 1.0).replace(b'"timestamp":', b'"timestamp":1')
+    batch = batch_of(late, metric("well", 1.0), late, metric("well", 1.0).replace(b"1.0", b"[]"), b'{"tags":')
+    bench, before = Bench(), time.time()
+    await bench.ingest.handle(batch)
+    samples = [msgspec.json.decode(one.value or b"", type=Sample) for one in bench.outbox.published["samples"]]
+    found = [(one.host, one.source.offset, type(one)) for one in samples]
+    assert found == [("well", 1, MetricSample), ("late", 2, UnreadSample)]
+    assert len(bench.outbox.published["dead"]) == 4
+    assert all(before <= one.arrived <= time.time() for one in samples)
+
+
+async def test_a_metric_without_a_number_is_counted_and_no_dead_letter() -> None:
+    """Nor is the batch that it comes in; its host lives."""
+    idle = msgspec.json.encode({"name": "m", "tags": {"host": "a"}, "fields": {"p": None}, "timestamp": time.time()})
+    bench = Bench()
+    await bench.ingest.handle(batch_of(idle, b'{"metrics":[' + idle + b"," + metric("b", 2.0) + b"]}"))
+    assert not bench.outbox.published["dead"]
+    samples = [msgspec.json.decode(one.value or b"", type=Sample) for one in bench.outbox.published["samples"]]
+    assert [(one.host, type(one)) for one in samples] == [("a", UnreadSample), ("b", MetricSample)]
+    assert bench.count("tidegate_detect_metrics_empty_total") == 2.0
+    assert bench.count("tidegate_detect_values_dropped_total", reason="null") == 2.0
 
 
 def record(**changes: object) -> ConsumerRecord[bytes, bytes]:

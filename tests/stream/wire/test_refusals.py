@@ -58,9 +58,8 @@ CASES: dict[tuple[Reason, str], tuple[str, object, bytes | None]] = {
     (Reason.IN_FUTURE, "just"): ("telegraf", changed(CPU, timestamp=NOW + 61), None),
     (Reason.IN_FUTURE, "far"): ("telegraf", changed(CPU, timestamp=1e300), None),
     (Reason.NO_VALUES, "no fields"): ("telegraf", changed(CPU, fields=None), None),
-    (Reason.NO_VALUES, "empty fields"): ("telegraf", changed(CPU, fields={}), None),
-    (Reason.NO_VALUES, "only null"): ("telegraf", changed(CPU, fields={"a": [], "b": "text"}), None),
-    (Reason.NO_VALUES, "empty batch"): ("telegraf", {"metrics": []}, b"h"),
+    (Reason.NO_VALUES, "fields as an array"): ("telegraf", changed(CPU, fields=[1]), None),
+    (Reason.NO_VALUES, "nested and text"): ("telegraf", changed(CPU, fields={"a": [], "b": "text"}), None),
     (Reason.NO_MESSAGE, "JSON"): ("json", changed(LOG, message=None), None),
     (Reason.NO_MESSAGE, "only spaces"): ("json", changed(LOG, message="  "), None),
     (Reason.NO_MESSAGE, "only control characters"): ("json", changed(LOG, message="\x1b[0m\x00"), None),
@@ -102,3 +101,21 @@ def test_a_record_without_any_time_is_refused(timestamp: float) -> None:
 def test_every_reason_has_a_case() -> None:
     """A reason that nothing can give is no reason."""
     assert set(Reason) == {reason for reason, _ in CASES} | {Reason.TOMBSTONE, Reason.NO_TIME}
+
+
+AHEAD = {
+    "5 h 45 m": (NOW + 20_697, ": is it a local time without its zone?"),
+    "14 h": (NOW + 50_400, ": is it a local time without its zone?"),
+    "two minutes": (NOW + 120, ""),
+    "50 minutes": (NOW + 3000, ""),
+    "a day": (NOW + 86_400, ""),
+    "far": (1e300, ""),
+}
+
+
+@pytest.mark.parametrize(("timestamp", "ending"), AHEAD.values(), ids=AHEAD.keys())
+def test_a_time_that_is_ahead_by_a_time_zone_is_told_so(timestamp: float, ending: str) -> None:
+    """Whole quarters of an hour, less the way to us."""
+    with pytest.raises(Refused) as caught:
+        decode("telegraf", bytes_of(changed(CPU, timestamp=timestamp)), None, NOW, Source("t", 0, 0), WireLimits(), NOW)
+    assert caught.value.detail.endswith(f"ahead, wanted at most 60{ending}")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from detectors.samples import MetricSample, Source
-from stream.wire import DropReason, Reason, Refused, WireLimits
-from tests.stream.wire.records import CPU, KAFKA_TIME, NOW, changed, read, read_metric
+from detectors.samples import MetricSample, Source, UnreadSample
+from stream.wire import Decoded, DropReason, Reason, Refused, WireLimits
+from tests.stream.wire.records import CPU, KAFKA_TIME, NOW, SOURCE, changed, read, read_metric
 
 
 def test_a_documented_record_becomes_one_sample() -> None:
@@ -68,8 +68,7 @@ DROPS = {
     "Infinity as Python writes it": (b"-Infinity", DropReason.INFINITE),
     "a number beyond doubles": (b"1e999", DropReason.INFINITE),
     "an integer of 5000 digits": (b"1" * 5000, DropReason.INFINITE),
-    "an integer of 100 digits": (b"1" * 100, DropReason.OUT_OF_RANGE),
-    "a magnitude over 1e15": (b"-1.1e15", DropReason.OUT_OF_RANGE),
+    "an integer of 400 digits": (b"-" + b"1" * 400, DropReason.INFINITE),
     "text": (b'"active"', DropReason.TEXT),
     "text that looks like a number": (b'"1.5"', DropReason.TEXT),
     "an object": (b'{"a":1}', DropReason.NESTED),
@@ -101,7 +100,11 @@ VALUES = {
     "false is 0": (False, 0.0),
     "an integer": (7, 7.0),
     "zero": (0, 0.0),
-    "the largest magnitude": (-1e15, -1e15),
+    "a counter of nanoseconds since 1970": (1733011200123456789, 1733011200123456789.0),
+    "no limit, as a 64-bit number": (18446744073709551615, 18446744073709551615.0),
+    "a whole number of 100 digits": (int("7" * 100), 7.777777777777778e99),
+    "the largest double": (1.7976931348623157e308, 1.7976931348623157e308),
+    "the smallest double": (-5e-324, -5e-324),
 }
 
 
@@ -111,10 +114,79 @@ def test_values_become_numbers(value: object, expected: float) -> None:
     assert {"m.v": expected} == read_metric({"name": "m", "tags": {"host": "h"}, "fields": {"v": value}}).values
 
 
-def test_text_only_metrics_are_read_and_give_no_sample() -> None:
-    """Telegraf's default `system` input sends a metric of one text field every interval: it is no fault."""
-    decoded = read("telegraf", {"name": "system", "tags": {"host": "h"}, "fields": {"uptime_format": "1:02"}})
-    assert (decoded.samples, decoded.dropped) == ((), {DropReason.TEXT: 1})
+GAPS = {
+    "nothing left after NaN": (b"{}", {}, "no usable number: the metric has no fields"),
+    "a map that Go never made": (b"null", {}, "no usable number: the metric has no fields"),
+    "null only": (b'{"p50":null,"p99":null}', {DropReason.NULL: 2}, "no usable number: of 2 fields 2 null"),
+    "NaN only": (b'{"rate":NaN}', {DropReason.NAN: 1}, "no usable number: of 1 field 1 nan"),
+    "infinite only": (b'{"rate":-Infinity}', {DropReason.INFINITE: 1}, "no usable number: of 1 field 1 infinite"),
+    "text only": (b'{"uptime_format":"1:02"}', {DropReason.TEXT: 1}, "no usable number: of 1 field 1 text"),
+    "text and null": (
+        b'{"state":"up","code":null}',
+        {DropReason.TEXT: 1, DropReason.NULL: 1},
+        "no usable number: of 2 fields 1 text, 1 null",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "dropped", "detail"), GAPS.values(), ids=GAPS.keys())
+def test_an_ordinary_gap_is_counted_and_a_sign_of_life(
+    fields: bytes, dropped: dict[DropReason, int], detail: str
+) -> None:
+    """A healthy producer sends a metric without a number at every interval: that is no fault of the record's."""
+    decoded = read("telegraf", b'{"name":"idle","tags":{"host":"H-1"},"timestamp":1795227599,"fields":' + fields + b"}")
+    sign = UnreadSample("h-1", 1795227599.0, "no_values", detail, SOURCE)
+    assert (decoded.samples, decoded.dropped, decoded.gaps, decoded.refusal) == ((sign,), dropped, 1, None)
+
+
+def test_gaps_in_a_batch_cost_nothing() -> None:
+    """The good metrics are used, and the record is no dead letter; so it is if there are only gaps, or no metric."""
+    idle = changed(CPU, name="idle", fields={"p50": None})
+    mixed = read("telegraf", {"metrics": [idle, CPU, changed(CPU, name="empty", fields={})]})
+    assert [type(sample) for sample in mixed.samples] == [UnreadSample, MetricSample, UnreadSample]
+    assert (mixed.gaps, mixed.refusal) == (2, None)
+    only = read("telegraf", {"metrics": [idle, idle]})
+    assert (only.gaps, only.refusal) == (2, None)
+    assert read("telegraf", {"metrics": []}) == Decoded((), gaps=1)
+
+
+FAULTS = {
+    "nested": ({"a": [1]}, "no usable number: of 1 field 1 nested"),
+    "a no-break space": (
+        {"Bytes\xa0sent": 1, "b": None},
+        "no usable number: of 2 fields 1 bad_name, 1 null ('Bytes\\xa0sent': has the character U+00A0 at 6)",
+    ),
+    "long": (
+        {"f" * 140: 1},
+        f"no usable number: of 1 field 1 bad_name ('{'f' * 39}...: has 140 characters, wanted at most 128)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "detail"), FAULTS.values(), ids=FAULTS.keys())
+def test_why_no_field_gives_a_value_is_told(fields: dict[str, object], detail: str) -> None:
+    """What no healthy producer sends is for somebody to look at, and the detail says what is wrong with it."""
+    with pytest.raises(Refused) as caught:
+        read("telegraf", changed(CPU, fields=fields))
+    assert (caught.value.reason, caught.value.detail) == (Reason.NO_VALUES, detail)
+
+
+NAMES = {
+    "a long command line": ({"cmd": "java " * 80}, "tags.'cmd': no tag value, has 400 characters, wanted at most 256"),
+    "a zero-width space": ({"dc": "ams\u200b1"}, "tags.'dc': no tag value, has the character U+200B at 4"),
+    "a number": ({"cpu": 7}, "tags.'cpu': no tag value, is no text: 7"),
+    "an empty tag name": ({"": "x"}, "tags: no tag name, is empty: ''"),
+    "a bare IPv6 address": ({"instance": "2001:db8::7"}, "tags.instance is no host name: '2001:db8::7'"),
+    "an IPv6 address with a port": ({"instance": "[fd00::7]:9100"}, "tags.instance is no host name: '[fd00::7]'"),
+}
+
+
+@pytest.mark.parametrize(("tags", "detail"), NAMES.values(), ids=NAMES.keys())
+def test_what_is_wrong_with_a_tag_is_told(tags: dict[str, object], detail: str) -> None:
+    """Its name, and its length or the character that is not allowed."""
+    with pytest.raises(Refused) as caught:
+        read("telegraf", changed(CPU, tags=tags), b"h")
+    assert caught.value.detail.startswith(detail)
 
 
 def test_a_batch_gives_one_sample_a_metric() -> None:
