@@ -102,7 +102,7 @@ def read_metric(
     place = Source(source.topic, source.partition, source.offset, index)
     if values:
         return MetricSample(host, time, values, place), dropped
-    detail = "no usable number: " + no_values_words(len(fields), dropped, faults)
+    detail = "no usable number" + no_values_words(len(fields), dropped, faults)
     if not set(dropped) <= ORDINARY:
         raise Refused(Reason.NO_VALUES, detail)
     return UnreadSample(host, time, Reason.NO_VALUES.value, detail, place), dropped
@@ -111,9 +111,9 @@ def read_metric(
 def no_values_words(count: int, dropped: Counter[DropReason], faults: list[str]) -> str:
     """Why none of so many fields gives a value, with the first fault of a name."""
     if not count:
-        return "the metric has no fields"
+        return ": the metric has no fields"
     why = ", ".join(f"{times} {reason.value}" for reason, times in dropped.items())
-    return f"of {count} field{'s' * (count > 1)} {why}" + "".join(f" ({fault})" for fault in faults[:1])
+    return f" among {count} field{'s' * (count > 1)}: {why}" + "".join(f" ({fault})" for fault in faults[:1])
 
 
 def read_name(arrival: Arrival, name: object) -> str:

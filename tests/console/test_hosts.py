@@ -1,8 +1,11 @@
 """`tidegate hosts`: who is there, in which state."""
 
 import msgspec
+import pytest
 
-from console.hosts import draw_hosts, host_rows
+from console.errors import IncidentNotFoundError
+from console.hosts import draw_hosts, explained, host_rows
+from console.rendering import draw_explanation
 from detectors.signals import HostState, Notice, Unread
 from tests.console.drawings import drawn
 from tests.console.stories import ONE, T0, log, opened, repaired, signal, status
@@ -114,3 +117,15 @@ def test_why_no_reading_of_a_host_can_be_used_is_told() -> None:
         "clock of web-01 is 2 m ahead",
         "clock or time zone of web-02 is 2 h behind",
     ]
+
+
+def test_what_is_wrong_with_the_readings_of_a_host_is_explained() -> None:
+    """Beside the story of its incident, and where there is none; nothing is said of a host that is well."""
+    unread = Unread("oversize", "70000 bytes, wanted at most 65536", T0 - 90.0, T0 - 1.0)
+    sick = msgspec.structs.replace(status("web-01", HostState.UNREADABLE), unread=unread)
+    since = "records come, none gives a reading since 2026-11-21 02:18:30Z: oversize, 70000 bytes, wanted at most 65536"
+    story = explained(log(opened()), [sick], "web-01", T0)
+    assert f"Now: web-01 is unreadable: {since}" in drawn(draw_explanation(story, T0), width=200)
+    assert explained(log(opened()), [status("web-01", HostState.ANOMALOUS)], ONE, T0).notes == ()
+    with pytest.raises(IncidentNotFoundError, match=f"web-01 is unreadable: {since}"):
+        explained([], [sick], "web-01", T0)

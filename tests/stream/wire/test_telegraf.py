@@ -117,14 +117,14 @@ def test_values_become_numbers(value: object, expected: float) -> None:
 GAPS = {
     "nothing left after NaN": (b"{}", {}, "no usable number: the metric has no fields"),
     "a map that Go never made": (b"null", {}, "no usable number: the metric has no fields"),
-    "null only": (b'{"p50":null,"p99":null}', {DropReason.NULL: 2}, "no usable number: of 2 fields 2 null"),
-    "NaN only": (b'{"rate":NaN}', {DropReason.NAN: 1}, "no usable number: of 1 field 1 nan"),
-    "infinite only": (b'{"rate":-Infinity}', {DropReason.INFINITE: 1}, "no usable number: of 1 field 1 infinite"),
-    "text only": (b'{"uptime_format":"1:02"}', {DropReason.TEXT: 1}, "no usable number: of 1 field 1 text"),
+    "null only": (b'{"p50":null,"p99":null}', {DropReason.NULL: 2}, "no usable number among 2 fields: 2 null"),
+    "NaN only": (b'{"rate":NaN}', {DropReason.NAN: 1}, "no usable number among 1 field: 1 nan"),
+    "infinite only": (b'{"rate":-Infinity}', {DropReason.INFINITE: 1}, "no usable number among 1 field: 1 infinite"),
+    "text only": (b'{"uptime_format":"1:02"}', {DropReason.TEXT: 1}, "no usable number among 1 field: 1 text"),
     "text and null": (
         b'{"state":"up","code":null}',
         {DropReason.TEXT: 1, DropReason.NULL: 1},
-        "no usable number: of 2 fields 1 text, 1 null",
+        "no usable number among 2 fields: 1 text, 1 null",
     ),
 }
 
@@ -151,14 +151,14 @@ def test_gaps_in_a_batch_cost_nothing() -> None:
 
 
 FAULTS = {
-    "nested": ({"a": [1]}, "no usable number: of 1 field 1 nested"),
+    "nested": ({"a": [1]}, "no usable number among 1 field: 1 nested"),
     "a no-break space": (
         {"Bytes\xa0sent": 1, "b": None},
-        "no usable number: of 2 fields 1 bad_name, 1 null ('Bytes\\xa0sent': has the character U+00A0 at 6)",
+        "no usable number among 2 fields: 1 bad_name, 1 null ('Bytes\\xa0sent': has the character U+00A0 at 6)",
     ),
     "long": (
         {"f" * 140: 1},
-        f"no usable number: of 1 field 1 bad_name ('{'f' * 39}...: has 140 characters, wanted at most 128)",
+        f"no usable number among 1 field: 1 bad_name ('{'f' * 39}...: has 140 characters, wanted at most 128)",
     ),
 }
 
