@@ -19,6 +19,7 @@ from rich.console import Console, RenderableType
 from console import queries, rendering
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError
+from console.groups import OptionsAnywhere, commands_below, group
 from console.hosts import HostRow, draw_hosts, host_rows
 from console.maintenance import maintenance
 from console.models import models
@@ -42,29 +43,39 @@ WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     name="tidegate",
+    cls=OptionsAnywhere,
     help="Notice what goes wrong in a fleet, repair it with your playbooks, write down why.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-audit = typer.Typer(help="Read and check the audit log.", no_args_is_help=True)
+audit = group("Read and check the audit log.")
 app.add_typer(audit, name="audit")
-runs = typer.Typer(help="Follow runs of playbooks.", no_args_is_help=True)
+runs = group("Follow runs of playbooks.")
 app.add_typer(runs, name="runs")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(models, name="models")
 app.add_typer(maintenance, name="maintenance")
 
 
-@app.callback(invoke_without_command=True)
-def tidegate(
-    *,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """Notice what goes wrong in a fleet, repair it with your playbooks, write down why."""
-    if show_version:
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
         typer.echo(f"tidegate {version('tidegate')}")
         raise typer.Exit
+
+
+@app.callback()
+def tidegate(
+    *,
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    as_json: AsJson = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Notice what goes wrong in a fleet, repair it with your playbooks, write down why."""
+    commands_below(config=config, bootstrap_servers=bootstrap_servers, as_json=as_json)
 
 
 @app.command()

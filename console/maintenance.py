@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.errors import CommandError
+from console.groups import group
 from console.hosts import newest_statuses
 from console.models import Hosts
 from console.options import AsJson, Config, Servers, settings_of, show
@@ -25,7 +26,7 @@ from detectors.signals import HostState, Notice
 
 UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-maintenance = typer.Typer(help="Tell that somebody works on hosts: nothing is learned.", invoke_without_command=True)
+maintenance = group("Tell that somebody works on hosts: nothing is learned.")
 
 
 class MaintenanceRow(msgspec.Struct, frozen=True):
@@ -36,7 +37,7 @@ class MaintenanceRow(msgspec.Struct, frozen=True):
     state: HostState
 
 
-@maintenance.callback()
+@maintenance.callback(invoke_without_command=True, no_args_is_help=False)
 def list_all(
     context: typer.Context, *, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False
 ) -> None:

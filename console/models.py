@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.errors import CommandError, HostNotFoundError
+from console.groups import group
 from console.hosts import newest_statuses
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
@@ -23,7 +24,7 @@ from detectors.commands import ModelReset, ModelRollback, told
 from detectors.saves import SavedState
 from detectors.signals import HostState, Notice
 
-models = typer.Typer(help="What was learned of a host: list its saved states, forget, go back.", no_args_is_help=True)
+models = group("What was learned of a host: list its saved states, forget, go back.")
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="The host, by its exact name.")]
 Hosts = Annotated[list[str], typer.Argument(metavar="HOST...", help="Hosts, by their exact names.")]

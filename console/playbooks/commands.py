@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from console.errors import PlaybookNotFoundError
+from console.groups import group
 from console.options import NO, AsJson, Config, show
 from console.playbooks.checking import CheckReport, check_playbook, draw_checks
 from console.playbooks.dry_run import dry_run, parse_inputs
@@ -23,11 +24,11 @@ from stream.engine.context import EngineFolder
 from stream.engine.flow import accepted_file, read_hosts, runner_settings
 from stream.settings import load_settings
 
-playbooks = typer.Typer(help="What playbooks there are, and whether they are fit to run.", invoke_without_command=True)
+playbooks = group("What playbooks there are, and whether they are fit to run.")
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Playbooks; without a name all of them.")]
 
 
-@playbooks.callback()
+@playbooks.callback(invoke_without_command=True, no_args_is_help=False)
 def list_all(context: typer.Context, *, config: Config = None, as_json: AsJson = False) -> None:
     """List the playbooks: action, risk, targets, inputs and where they come from, undo, digest."""
     if context.invoked_subcommand is None:
