@@ -29,14 +29,13 @@ from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import draw_entry, tail_run
 from remediations.acceptance import breaches, read_accepted
 from remediations.errors import RemediationError
-from remediations.loading import load_rulebook
 from remediations.records import Seen
 from stream.audit.log import read_head, verify_log
 from stream.engine.context import EngineFolder
-from stream.engine.flow import accepted_file, rule_files
+from stream.engine.flow import accepted_file
 from stream.errors import SettingsError, StreamError, UnreachableError
 from stream.logs import configure_logs
-from stream.roles import serve_all, serve_engine
+from stream.roles import read_files, serve_all, serve_engine
 from stream.settings import load_settings
 
 WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
@@ -123,7 +122,7 @@ def demo(
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     settings = load_settings(config)
-    book = load_rulebook(*map(Path, rule_files(settings)))
+    book = read_files(settings)
     unseen = {} if settings.engine.accepted else book.playbook_digests  # an engine accepts them when it first sees them
     book = book.with_accepted(unseen | read_accepted(accepted_file(settings)))
     answer = queries.rules(book, breaches(Path(settings.engine.playbooks), book.playbooks))

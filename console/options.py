@@ -7,6 +7,8 @@ import msgspec
 import typer
 from rich.console import Console, RenderableType
 
+from stream import forms
+from stream.errors import SettingsError
 from stream.roles import connected, with_address
 from stream.settings import Settings, load_settings
 
@@ -28,6 +30,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 def settings_of(config: Path | None, bootstrap_servers: str) -> Settings:
     """The settings, with the Kafka that was named, or that they name, or that runs embedded."""
     settings = load_settings(config)
+    problem = forms.servers(bootstrap_servers) if bootstrap_servers else ""
+    if problem:
+        raise SettingsError(f"--bootstrap-servers is {bootstrap_servers!r}, {problem}")
     return with_address(settings, bootstrap_servers) if bootstrap_servers else connected(settings)
 
 
