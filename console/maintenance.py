@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.errors import CommandError
+from console.errors import TypedError
 from console.groups import group
 from console.hosts import newest_statuses
 from console.models import Hosts
@@ -87,7 +87,7 @@ def end(
 
 
 def parse_span(text: str) -> float:
-    """Seconds of a length of time such as `1h30m`. CommandError if it is none, or nothing.
+    """Seconds of a length of time such as `1h30m`. TypedError if it is none, or nothing.
 
     Example:
         >>> parse_span("1h30m")
@@ -96,7 +96,7 @@ def parse_span(text: str) -> float:
     parts = re.findall(r"(\d{1,9})([smhd])", text)
     seconds = sum(int(count) * UNIT_SECONDS[unit] for count, unit in parts)
     if not seconds or "".join(count + unit for count, unit in parts) != text:
-        raise CommandError(f"--for is {text!r}, wanted a length of time such as 30m, 2h or 1d12h")
+        raise TypedError(f"--for is {text!r}, wanted a length of time such as 30m, 2h or 1d12h")
     return float(seconds)
 
 

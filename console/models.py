@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.errors import CommandError, HostNotFoundError
+from console.errors import HostNotFoundError, TypedError
 from console.groups import group
 from console.hosts import newest_statuses
 from console.options import AsJson, Config, Servers, settings_of, show
@@ -86,11 +86,11 @@ def rollback(
 
 
 def parse_time(text: str) -> float:
-    """Epoch seconds of an ISO 8601 time, UTC unless it says otherwise. CommandError if it is none."""
+    """Epoch seconds of an ISO 8601 time, UTC unless it says otherwise. TypedError if it is none."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"--to is {text!r}, wanted a time such as 2026-11-21T10:00Z") from error
+        raise TypedError(f"--to is {text!r}, wanted a time such as 2026-11-21T10:00Z") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 

@@ -7,6 +7,7 @@ import msgspec
 import typer
 from rich.console import Console, RenderableType
 
+from console.outlets import escaped
 from stream import forms
 from stream.errors import SettingsError
 from stream.roles import connected, with_address
@@ -39,6 +40,6 @@ def settings_of(config: Path | None, bootstrap_servers: str) -> Settings:
 def show(answer: object, drawn: RenderableType, *, as_json: bool) -> None:
     """Print an answer as JSON or as it is drawn for people."""
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        typer.echo(escaped(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()))
     else:
         Console().print(drawn)
