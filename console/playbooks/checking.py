@@ -1,5 +1,6 @@
 """Is a playbook fit to run? Ansible's own syntax check, ansible-lint if it is there, and the rules of the contract."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -67,13 +68,28 @@ def check_playbook(playbook: Playbook, settings: RunnerSettings, path: str = "")
     """
     root = Path(settings.playbooks)
     tree = read_tree(root, Path(playbook.path))
+    with _environment(settings) as environment:
+        syntax = tuple(_syntax(playbook, root, environment))
+        lint, notes = ((), (NOT_LINTED,)) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
+    return CheckReport(playbook.name, findings=(*syntax, *judge(tree), *lint), notes=notes)
+
+
+def check_fitness(playbook: Playbook, settings: RunnerSettings) -> CheckReport:
+    """Check what a playbook must have to be accepted: Ansible can read it, modules included; the contract is kept."""
+    root = Path(settings.playbooks)
+    judged = judge(read_tree(root, Path(playbook.path)))
+    with _environment(settings) as environment:
+        return CheckReport(playbook.name, findings=(*_syntax(playbook, root, environment), *judged))
+
+
+@contextlib.contextmanager
+def _environment(settings: RunnerSettings) -> Iterator[dict[str, str]]:
+    """The environment that runs see, with an inventory of one host."""
     with tempfile.TemporaryDirectory(prefix="tidegate-check-") as scratch:
         environment = built_environment(Path(scratch), settings) | scratch_environment(scratch)
         environment["ANSIBLE_INVENTORY"] = f"{scratch}/hosts.json"
         Path(environment["ANSIBLE_INVENTORY"]).write_bytes(msgspec.json.encode(HOSTS))
-        syntax = tuple(_syntax(playbook, root, environment))
-        lint, notes = ((), (NOT_LINTED,)) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
-    return CheckReport(playbook.name, findings=(*syntax, *judge(tree), *lint), notes=notes)
+        yield environment
 
 
 def draw_checks(reports: Sequence[CheckReport]) -> RenderableType:

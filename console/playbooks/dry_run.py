@@ -45,7 +45,10 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """The report. `problem` says why a run would be refused before its first task, empty if it would not."""
+    """The report. `problem` says why a run would be refused before its first task, empty if it would not.
+
+    `obstacles` say what of policy, inventory and acceptance would stop a live run, however well this one went.
+    """
 
     playbook: str
     digest: str
@@ -56,10 +59,11 @@ class DryRun(msgspec.Struct, frozen=True):
     stages: tuple[Stage, ...] = ()
     plan: tuple[str, ...] = ()
     diffs: tuple[Diff, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
     @property
     def would_run(self) -> bool:
-        """Whether nothing speaks against a run."""
+        """Whether the playbook itself would go well, so far as can be tried."""
         return not self.problem and all(stage.status is RunStatus.SUCCESSFUL for stage in self.stages)
 
 
