@@ -19,6 +19,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from console import queries, rendering
+from console.chains import draw_chain
 from console.demo.demo import run as run_demo
 from console.errors import ConsoleError, TypedError
 from console.groups import OptionsAnywhere, commands_below, group
@@ -30,6 +31,7 @@ from console.outlets import escaped, open_outlets
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit, verify_topic
 from console.runs import draw_entry, tail_run
+from console.sentences import counted
 from remediations.acceptance import breaches, read_accepted
 from remediations.errors import RemediationError
 from remediations.records import Seen
@@ -237,7 +239,7 @@ def audit_verify(
     if not topic:  # what the engine of this state folder has read must still be there
         checkpoints.append(read_head(EngineFolder(Path(settings.state_folder) / "engine").head))
     report = asyncio.run(verify_topic(settings, topic or settings.topics.audit, checkpoints))
-    show(report, rendering.draw_chain(report), as_json=as_json)
+    show(report, draw_chain(report), as_json=as_json)
     raise typer.Exit(NO if report.fault else 0)
 
 
@@ -253,7 +255,9 @@ def publish_lines(
         os.fdopen(sys.stdin.fileno(), "rb", closefd=False) if sys.stdin else ()
     )  # not sys.stdin: after Ctrl-C a thread still waits in it
     count = asyncio.run(publish(settings, topic, lines))
-    typer.echo(f"{count} records acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True)
+    typer.echo(
+        f"{counted(count, 'record')} acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True
+    )
 
 
 @app.command()

@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console.rendering import plain
+from console.sentences import counted
 from remediations.contract import Finding, judge
 from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings
@@ -96,7 +97,7 @@ def draw_checks(reports: Sequence[CheckReport]) -> RenderableType:
     """Findings by file and line, as compilers write them."""
     parts: list[RenderableType] = []
     for report in reports:
-        word = ("ok", "green") if not report.findings else (f"{len(report.findings)} findings", "red")
+        word = ("ok", "green") if not report.findings else (counted(len(report.findings), "finding"), "red")
         parts.append(Text.assemble(plain(report.playbook, "bold"), ": ", word))
         parts.extend(
             plain(f"  {each.file}:{each.line}: {each.words} ({each.rule})", "red" if each.line else "yellow")
