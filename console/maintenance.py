@@ -16,10 +16,11 @@ from console.errors import TypedError
 from console.groups import group
 from console.hosts import newest_statuses
 from console.models import Hosts
+from console.naming import answered
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
 from console.rendering import plain
-from console.requests import By, Reason, Wait, ask, checked, request, tell
+from console.requests import By, Reason, Wait, checked, request, tell
 from console.sentences import ago, utc
 from detectors.commands import MaintenanceEnd, MaintenanceStart
 from detectors.signals import HostState, Notice
@@ -62,11 +63,14 @@ def start(
     bootstrap_servers: Servers = "",
     as_json: AsJson = False,
 ) -> None:
-    """From now on nothing is learned of hosts; it ends by itself. Started again, it ends at the new time."""
+    """From now on nothing is learned of hosts; it ends by itself. Started again, it ends at the new time.
+
+    Hosts are those that detect has seen, in the inventory or not, by their exact names.
+    """
     asked = request(by, reason)
     until = asked.time + parse_span(lasts)
     commands = [checked(MaintenanceStart(**asked.stamp(host), until=until)) for host in dict.fromkeys(hosts)]
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
 
 
 @maintenance.command()
@@ -83,7 +87,7 @@ def end(
     """The work on hosts is over before its time."""
     asked = request(by, reason)
     commands = [checked(MaintenanceEnd(**asked.stamp(host))) for host in dict.fromkeys(hosts)]
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
 
 
 def parse_span(text: str) -> float:

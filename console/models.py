@@ -15,10 +15,11 @@ from rich.text import Text
 from console.errors import HostNotFoundError, TypedError
 from console.groups import group
 from console.hosts import newest_statuses
+from console.naming import answered
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
 from console.rendering import plain
-from console.requests import By, Reason, Wait, ask, checked, request, tell
+from console.requests import By, Reason, Wait, checked, request, tell
 from console.sentences import ago, utc
 from detectors.commands import ModelReset, ModelRollback, told
 from detectors.saves import SavedState
@@ -62,7 +63,7 @@ def reset(
     """Forget all that was learned of hosts: they are young again and raise nothing until they have warmed up."""
     asked = request(by, reason)
     commands = [checked(ModelReset(**asked.stamp(host))) for host in dict.fromkeys(hosts)]
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
 
 
 @models.command()
@@ -82,7 +83,7 @@ def rollback(
     """Go back to a saved state: what a host's model learned since, such as trouble taken for normal, is forgotten."""
     asked = request(by, reason)
     command = checked(ModelRollback(**asked.stamp(host), to_time=parse_time(to) if to else None))
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), [command], wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), [command], wait)), as_json=as_json)
 
 
 def parse_time(text: str) -> float:
