@@ -44,14 +44,18 @@ class _Lines(msgspec.Struct, frozen=True):
     begin: int = 0
 
 
-class _Begin(msgspec.Struct, frozen=True):
-    begin: _Lines = _Lines()
+class _Place(msgspec.Struct, frozen=True):
+    line: int = 0
+
+
+class _Positions(msgspec.Struct, frozen=True):
+    begin: _Place = _Place()
 
 
 class _Location(msgspec.Struct, frozen=True):
     path: str
     lines: _Lines = _Lines()
-    positions: _Begin = _Begin()
+    positions: _Positions = _Positions()
 
 
 class _LintFinding(msgspec.Struct, frozen=True):
@@ -146,7 +150,7 @@ def _lint(
     findings = tuple(
         Finding(
             each.location.path,
-            each.location.positions.begin.begin or each.location.lines.begin,
+            each.location.positions.begin.line or each.location.lines.begin or 1,
             each.check_name,
             each.description,
         )

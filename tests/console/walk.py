@@ -47,6 +47,8 @@ def reached(words: list[str]) -> dict[str, object]:
     context = command.make_context("tidegate", list(words))
     while isinstance(command, TyperGroup):
         rest = [*context._protected_args, *context.args]  # noqa: SLF001 - no public way
+        if not rest:
+            break  # a group that answers by itself
         name, command, rest = command.resolve_command(context, rest)
         context = command.make_context(name, rest, parent=context)
     return {"command": context.command_path, **context.params}
