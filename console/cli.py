@@ -1,6 +1,7 @@
 """The command line. Each command says in one place what it does; the work is done elsewhere.
 
-Exit status: 0 fine, 1 the answer is no, 2 wrong usage or settings, 3 Kafka can not be reached, 130 interrupted.
+Exit status: 0 fine, 1 the answer is no, 2 wrong usage, settings or files, 3 Kafka can not be reached or read,
+130 interrupted, 141 nobody reads the answer on.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import os
 import re
 import sys
 import time
+from contextlib import aclosing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -17,41 +19,57 @@ import typer
 from rich.console import Console, RenderableType
 
 from console import queries, rendering
+from console.chains import draw_chain
 from console.deadletters import GLANCED, LetterStats, deadletter, read_stats, told
 from console.demo.demo import run as run_demo
-from console.errors import ConsoleError
+from console.errors import ConsoleError, TypedError
+from console.groups import OptionsAnywhere, commands_below, group
 from console.hosts import HostRow, draw_hosts, explained, host_rows
 from console.maintenance import maintenance
 from console.models import models
 from console.options import NO, AsJson, Config, Servers, settings_of, show
+from console.outlets import escaped, open_outlets
 from console.playbooks.commands import playbooks
-from console.reading import publish, read_audit, read_notices, tail_audit
+from console.reading import publish, read_audit, read_notices, tail_audit, verify_topic
 from console.runs import draw_entry, tail_run
+from console.sentences import counted
 from detectors.signals import Notice
 from remediations.acceptance import breaches, read_accepted
 from remediations.errors import RemediationError
-from remediations.loading import load_rulebook
 from remediations.records import Entry, Seen
-from stream.audit.log import read_head, verify_log
+from stream.audit.log import read_head
 from stream.engine.context import EngineFolder
-from stream.engine.flow import accepted_file, rule_files
-from stream.errors import SettingsError, StreamError, UnreachableError
+from stream.engine.flow import accepted_file
+from stream.errors import AuditError, BrokerError, HeadError, StreamError, UnreachableError, UnreadError
 from stream.logs import configure_logs
-from stream.roles import serve_all, serve_engine
+from stream.roles import read_files, serve_all, serve_engine
 from stream.settings import load_settings
 
 WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
+STATUSES: tuple[tuple[type[Exception], int], ...] = (  # the first that fits
+    (UnreachableError, UNREACHABLE),
+    (BrokerError, UNREACHABLE),
+    (UnreadError, UNREACHABLE),
+    (HeadError, WRONG),
+    (AuditError, NO),
+    (StreamError, WRONG),
+    (RemediationError, WRONG),
+    (TypedError, WRONG),
+    (ConsoleError, NO),
+    (OSError, WRONG),
+)
 
 app = typer.Typer(
     name="tidegate",
+    cls=OptionsAnywhere,
     help="Notice what goes wrong in a fleet, repair it with your playbooks, write down why.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-audit = typer.Typer(help="Read and check the audit log.", no_args_is_help=True)
+audit = group("Read and check the audit log.")
 app.add_typer(audit, name="audit")
-runs = typer.Typer(help="Follow runs of playbooks.", no_args_is_help=True)
+runs = group("Follow runs of playbooks.")
 app.add_typer(runs, name="runs")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(models, name="models")
@@ -59,15 +77,24 @@ app.add_typer(maintenance, name="maintenance")
 app.add_typer(deadletter, name="deadletter")
 
 
-@app.callback(invoke_without_command=True)
-def tidegate(
-    *,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """Notice what goes wrong in a fleet, repair it with your playbooks, write down why."""
-    if show_version:
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
         typer.echo(f"tidegate {version('tidegate')}")
         raise typer.Exit
+
+
+@app.callback()
+def tidegate(
+    *,
+    config: Config = None,
+    bootstrap_servers: Servers = "",
+    as_json: AsJson = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Notice what goes wrong in a fleet, repair it with your playbooks, write down why."""
+    commands_below(config=config, bootstrap_servers=bootstrap_servers, as_json=as_json)
 
 
 @app.command()
@@ -115,7 +142,7 @@ def demo(
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     settings = load_settings(config)
-    book = load_rulebook(*map(Path, rule_files(settings)))
+    book = read_files(settings)
     unseen = {} if settings.engine.accepted else book.playbook_digests  # an engine accepts them when it first sees them
     book = book.with_accepted(unseen | read_accepted(accepted_file(settings)))
     answer = queries.rules(book, breaches(Path(settings.engine.playbooks), book.playbooks))
@@ -180,9 +207,10 @@ def audit_tail(
     settings = settings_of(config, bootstrap_servers)
 
     async def tail() -> None:
-        async for entry in tail_audit(settings, lines, follow=follow):
-            line = queries.audit_line(entry)
-            _print_line(line, rendering.draw_audit_line(line), as_json=as_json)
+        async with aclosing(tail_audit(settings, lines, follow=follow)) as entries:
+            async for entry in entries:
+                line = queries.audit_line(entry)
+                _print_line(line, rendering.draw_audit_line(line), as_json=as_json)
 
     asyncio.run(tail())
 
@@ -199,8 +227,9 @@ def runs_tail(
     settings = settings_of(config, bootstrap_servers)
 
     async def tail() -> None:
-        async for entry in tail_run(settings, run):
-            _print_line(queries.audit_line(entry), draw_entry(entry), as_json=as_json)
+        async with aclosing(tail_run(settings, run)) as entries:
+            async for entry in entries:
+                _print_line(queries.audit_line(entry), draw_entry(entry), as_json=as_json)
 
     asyncio.run(tail())
 
@@ -222,8 +251,8 @@ def audit_verify(
     settings = settings_of(config, bootstrap_servers)
     if not topic:  # what the engine of this state folder has read must still be there
         checkpoints.append(read_head(EngineFolder(Path(settings.state_folder) / "engine").head))
-    report = asyncio.run(verify_log(settings.kafka, topic or settings.topics.audit, checkpoints))
-    show(report, rendering.draw_chain(report), as_json=as_json)
+    report = asyncio.run(verify_topic(settings, topic or settings.topics.audit, checkpoints))
+    show(report, draw_chain(report), as_json=as_json)
     raise typer.Exit(NO if report.fault else 0)
 
 
@@ -235,9 +264,13 @@ def publish_lines(
 ) -> None:
     """Write each line of standard input as one record: a first metric without any other tool."""
     settings = settings_of(config, bootstrap_servers)
-    lines = os.fdopen(sys.stdin.fileno(), "rb", closefd=False)  # not sys.stdin: after Ctrl-C a thread still waits in it
+    lines = (
+        os.fdopen(sys.stdin.fileno(), "rb", closefd=False) if sys.stdin else ()
+    )  # not sys.stdin: after Ctrl-C a thread still waits in it
     count = asyncio.run(publish(settings, topic, lines))
-    typer.echo(f"{count} records acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True)
+    typer.echo(
+        f"{counted(count, 'record')} acknowledged by {settings.kafka.bootstrap_servers}, topic {topic}", err=True
+    )
 
 
 @app.command()
@@ -248,26 +281,19 @@ def broker(config: Config = None) -> None:
 
 def main() -> None:
     """Run the command line; every error that was foreseen becomes one clear line and an exit status."""
+    open_outlets()
     try:
         app()
-    except (SettingsError, RemediationError) as error:
-        _leave(str(error), WRONG)
-    except UnreachableError as error:
-        _leave(str(error), UNREACHABLE)
-    except (StreamError, ConsoleError, OSError) as error:
-        _leave(str(error), NO)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _leave(words: str, status: int) -> None:
-    sys.stderr.write(f"tidegate: {words}\n")
-    sys.exit(status)
+    except tuple(kind for kind, _ in STATUSES) as error:
+        sys.stderr.write(f"tidegate: {error}\n")
+        sys.exit(next(status for kind, status in STATUSES if isinstance(error, kind)))
 
 
 def _print_line(line: queries.AuditLine, drawing: RenderableType, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode(line).decode())
+        typer.echo(escaped(msgspec.json.encode(line).decode()))
     else:
         Console(soft_wrap=True).print(drawing)
 

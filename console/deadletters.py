@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console.errors import LetterNotFoundError
+from console.groups import group
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.rendering import plain
 from console.sentences import ago, utc
@@ -32,9 +33,7 @@ LINE_CHARACTERS = 100
 SAMPLE_CHARACTERS = 2000
 HOSTS_SHOWN = 5
 
-deadletter = typer.Typer(
-    help="The records that were refused: list the newest, show one, count them by reason.", no_args_is_help=True
-)
+deadletter = group("The records that were refused: list the newest, show one, count them by reason.")
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

@@ -3,11 +3,12 @@
 ConsoleError
 ├── IncidentNotFoundError    no incident, or more than one, is meant by what was typed
 ├── RunNotFoundError         no run, or more than one, is meant by what was typed
-├── PlaybookNotFoundError    the folder has no playbook of the name that was typed
-├── DryRunRefusedError       a dry run is not begun: wrong words, or it could change something
 ├── LetterNotFoundError      the dead letter has none of the name that was typed
+├── DryRunRefusedError       a dry run is not begun: it could change something
 ├── HostNotFoundError        detect has not spoken of the host that was typed
-└── CommandError             a command to detect is wrong as typed, or nobody has answered it
+├── CommandError             nobody has answered a command to detect
+└── TypedError               what was typed can not be meant: wrong usage
+    └── PlaybookNotFoundError    the folder has no playbook of the name that was typed
 
 The demo has a tree of its own, in `console/demo/errors.py`.
 """
@@ -25,12 +26,8 @@ class RunNotFoundError(ConsoleError):
     """No run, or more than one, is meant: the text names what was typed and what may have been meant."""
 
 
-class PlaybookNotFoundError(ConsoleError):
-    """The folder of playbooks has none of this name."""
-
-
 class DryRunRefusedError(ConsoleError):
-    """A dry run is not begun: the text says what is wrong with what was typed or with the playbook."""
+    """A dry run is not begun: the text says what in the playbook could change something."""
 
 
 class LetterNotFoundError(ConsoleError):
@@ -42,4 +39,12 @@ class HostNotFoundError(ConsoleError):
 
 
 class CommandError(ConsoleError):
-    """A command to detect is wrong as it was typed, or has no answer yet: the text names the hosts, and what to do."""
+    """A command to detect has no answer yet: the text names the hosts, and what to do."""
+
+
+class TypedError(ConsoleError):
+    """What was typed has a wrong form, or names what the files do not have: the text says what was wanted."""
+
+
+class PlaybookNotFoundError(TypedError):
+    """The folder of playbooks has none of this name."""

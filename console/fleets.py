@@ -31,3 +31,9 @@ def view_of(ledger: Ledger, incident: Incident) -> FleetView | None:
     events = raised(ledger.state) if incident.is_open else ()
     views = [event.view for event in events if incident.host in event.view.hosts]
     return max(views, key=lambda view: view.share, default=None)
+
+
+def still_in_trouble(ledger: Ledger, view: FleetView) -> int:
+    """How many of the hosts that a fleet event names have an open incident with a raised signal now."""
+    troubled = {incident.host for incident in ledger.open_incidents() if incident.raised}
+    return len(troubled.intersection(view.hosts))

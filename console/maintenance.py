@@ -12,20 +12,22 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.errors import CommandError
+from console.errors import TypedError
+from console.groups import group
 from console.hosts import newest_statuses
 from console.models import Hosts
+from console.naming import answered
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
 from console.rendering import plain
-from console.requests import By, Reason, Wait, ask, checked, request, tell
+from console.requests import By, Reason, Wait, checked, request, tell
 from console.sentences import ago, utc
 from detectors.commands import MaintenanceEnd, MaintenanceStart
 from detectors.signals import HostState, Notice
 
 UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-maintenance = typer.Typer(help="Tell that somebody works on hosts: nothing is learned.", invoke_without_command=True)
+maintenance = group("Tell that somebody works on hosts: nothing is learned.")
 
 
 class MaintenanceRow(msgspec.Struct, frozen=True):
@@ -36,7 +38,7 @@ class MaintenanceRow(msgspec.Struct, frozen=True):
     state: HostState
 
 
-@maintenance.callback()
+@maintenance.callback(invoke_without_command=True, no_args_is_help=False)
 def list_all(
     context: typer.Context, *, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False
 ) -> None:
@@ -61,11 +63,14 @@ def start(
     bootstrap_servers: Servers = "",
     as_json: AsJson = False,
 ) -> None:
-    """From now on nothing is learned of hosts; it ends by itself. Started again, it ends at the new time."""
+    """From now on nothing is learned of hosts; it ends by itself. Started again, it ends at the new time.
+
+    Hosts are those that detect has seen, in the inventory or not, by their exact names.
+    """
     asked = request(by, reason)
     until = asked.time + parse_span(lasts)
     commands = [checked(MaintenanceStart(**asked.stamp(host), until=until)) for host in dict.fromkeys(hosts)]
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
 
 
 @maintenance.command()
@@ -82,11 +87,11 @@ def end(
     """The work on hosts is over before its time."""
     asked = request(by, reason)
     commands = [checked(MaintenanceEnd(**asked.stamp(host))) for host in dict.fromkeys(hosts)]
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
 
 
 def parse_span(text: str) -> float:
-    """Seconds of a length of time such as `1h30m`. CommandError if it is none, or nothing.
+    """Seconds of a length of time such as `1h30m`. TypedError if it is none, or nothing.
 
     Example:
         >>> parse_span("1h30m")
@@ -95,7 +100,7 @@ def parse_span(text: str) -> float:
     parts = re.findall(r"(\d{1,9})([smhd])", text)
     seconds = sum(int(count) * UNIT_SECONDS[unit] for count, unit in parts)
     if not seconds or "".join(count + unit for count, unit in parts) != text:
-        raise CommandError(f"--for is {text!r}, wanted a length of time such as 30m, 2h or 1d12h")
+        raise TypedError(f"--for is {text!r}, wanted a length of time such as 30m, 2h or 1d12h")
     return float(seconds)
 
 

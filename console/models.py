@@ -12,18 +12,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.errors import CommandError, HostNotFoundError
+from console.errors import HostNotFoundError, TypedError
+from console.groups import group
 from console.hosts import newest_statuses
+from console.naming import answered
 from console.options import AsJson, Config, Servers, settings_of, show
 from console.reading import read_notices
 from console.rendering import plain
-from console.requests import By, Reason, Wait, ask, checked, request, tell
+from console.requests import By, Reason, Wait, checked, request, tell
 from console.sentences import ago, utc
 from detectors.commands import ModelReset, ModelRollback, told
 from detectors.saves import SavedState
 from detectors.signals import HostState, Notice
 
-models = typer.Typer(help="What was learned of a host: list its saved states, forget, go back.", no_args_is_help=True)
+models = group("What was learned of a host: list its saved states, forget, go back.")
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="The host, by its exact name.")]
 Hosts = Annotated[list[str], typer.Argument(metavar="HOST...", help="Hosts, by their exact names.")]
@@ -61,7 +63,7 @@ def reset(
     """Forget all that was learned of hosts: they are young again and raise nothing until they have warmed up."""
     asked = request(by, reason)
     commands = [checked(ModelReset(**asked.stamp(host))) for host in dict.fromkeys(hosts)]
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), commands, wait)), as_json=as_json)
 
 
 @models.command()
@@ -81,15 +83,15 @@ def rollback(
     """Go back to a saved state: what a host's model learned since, such as trouble taken for normal, is forgotten."""
     asked = request(by, reason)
     command = checked(ModelRollback(**asked.stamp(host), to_time=parse_time(to) if to else None))
-    tell(asyncio.run(ask(settings_of(config, bootstrap_servers), [command], wait)), as_json=as_json)
+    tell(asyncio.run(answered(settings_of(config, bootstrap_servers), [command], wait)), as_json=as_json)
 
 
 def parse_time(text: str) -> float:
-    """Epoch seconds of an ISO 8601 time, UTC unless it says otherwise. CommandError if it is none."""
+    """Epoch seconds of an ISO 8601 time, UTC unless it says otherwise. TypedError if it is none."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"--to is {text!r}, wanted a time such as 2026-11-21T10:00Z") from error
+        raise TypedError(f"--to is {text!r}, wanted a time such as 2026-11-21T10:00Z") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 

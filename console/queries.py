@@ -68,7 +68,8 @@ class IncidentRow(msgspec.Struct, frozen=True):
     """One incident in a list. Times are epoch seconds by the log's clock, 0 if they have not come.
 
     `age_seconds` counts from the opening; `attempts` counts runs that may have had an effect; `outcome` is what
-    the stream showed after the last one that was judged; `fleet` is the raised fleet event that names the host.
+    the stream showed after the last one that was judged; `fleet` is the raised fleet event that names the host,
+    `fleet_now` counts the hosts it names that are in trouble still.
     """
 
     incident_id: str
@@ -84,6 +85,7 @@ class IncidentRow(msgspec.Struct, frozen=True):
     outcome: VerificationOutcome | None = None
     closed_time: float = 0.0
     fleet: FleetView | None = None
+    fleet_now: int = 0
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -274,6 +276,7 @@ def _concerns(record: Record, wanted: str) -> bool:
 def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow:
     actions = [ledger.state.actions[action_id] for action_id in incident.actions]
     outcomes = [action.outcome for action in actions if action.outcome]
+    seen = fleets.view_of(ledger, incident)
     return IncidentRow(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -287,7 +290,8 @@ def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow
         decision=_brief(incident.decision, incident.decision_time) if incident.decision else None,
         outcome=outcomes[-1] if outcomes else None,
         closed_time=incident.closed_time,
-        fleet=fleets.view_of(ledger, incident),
+        fleet=seen,
+        fleet_now=fleets.still_in_trouble(ledger, seen) if seen else 0,
     )
 
 

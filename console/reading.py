@@ -6,16 +6,18 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 
 import msgspec
 from aiokafka import TopicPartition
 
 from detectors.signals import Notice
-from remediations.records import Entry
-from stream.audit.log import open_reader
+from remediations.chain import ChainReport
+from remediations.records import Entry, Seen
+from stream.audit.log import open_reader, verify_log
 from stream.kafka import open_consumer, open_producer
 from stream.settings import Settings
+from stream.topics import require_topics
 
 POLL_SECONDS = 0.5
 # The whole roster is repeated once in `roster_seconds`: this many rounds surely hold it.
@@ -28,6 +30,7 @@ async def read_notices(settings: Settings) -> list[Notice]:
     partition = TopicPartition(settings.topics.signals, 0)
     since = time.time() - ROSTER_ROUNDS * settings.detect.roster_seconds
     notices: list[Notice] = []
+    await require_topics(settings.kafka, settings.topics.signals)
     consumer = await open_consumer(settings.kafka)
     try:
         consumer.assign([partition])
@@ -52,12 +55,20 @@ def decoded(values: Iterable[bytes]) -> Iterator[Notice]:
 
 async def read_audit(settings: Settings) -> list[Entry]:
     """Every record of the audit log, as it is now."""
+    await require_topics(settings.kafka, settings.topics.audit)
     async with open_reader(settings.kafka, settings.topics.audit) as reader:
         return [read.entry async for read in reader.read_all()]
 
 
-async def tail_audit(settings: Settings, lines: int, *, follow: bool) -> AsyncIterator[Entry]:
+async def verify_topic(settings: Settings, topic: str, checkpoints: Sequence[Seen]) -> ChainReport:
+    """Check the whole chain of an audit log; TopicError if there is none to check."""
+    await require_topics(settings.kafka, topic)
+    return await verify_log(settings.kafka, topic, checkpoints)
+
+
+async def tail_audit(settings: Settings, lines: int, *, follow: bool) -> AsyncGenerator[Entry]:
     """The newest `lines` records of the audit log; with `follow` then each new one, for ever."""
+    await require_topics(settings.kafka, settings.topics.audit)
     async with open_reader(settings.kafka, settings.topics.audit) as reader:
         newest = deque([read.entry async for read in reader.read_all()], maxlen=lines)
         for entry in newest:
@@ -70,8 +81,9 @@ async def tail_audit(settings: Settings, lines: int, *, follow: bool) -> AsyncIt
 async def publish(settings: Settings, topic: str, lines: Iterable[bytes]) -> int:
     """Write each line that is not empty as one record, as soon as it is there; returns how many were acknowledged.
 
-    All of them have one key, and so their order.
+    All of them have one key, and so their order. TopicError for a topic that is not there.
     """
+    await require_topics(settings.kafka, topic)
     producer = await open_producer(settings.kafka, linger_milliseconds=5)
     key = uuid.uuid4().bytes
     count, sent = 0, list[asyncio.Future[object]]()

@@ -3,13 +3,16 @@
 State is told by words and marks, with colour on top: it can be read without seeing the colour.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from console.fitting import TABLE_CELLS, Fitted, pooled
 from console.queries import (
     SHORT_ID_CHARACTERS,
     AuditLine,
@@ -19,10 +22,21 @@ from console.queries import (
     RulesAnswer,
     Step,
 )
-from console.sentences import ago, because, conclusion, crowd, denial, number, results, say, series_name, span, utc
-from detectors.fleet import FleetView
-from detectors.signals import LineEvidence, Signal, WindowPoint
-from remediations.chain import ChainReport, FaultKind
+from console.sentences import (
+    ago,
+    because,
+    conclusion,
+    counted,
+    denial,
+    matter,
+    number,
+    results,
+    say,
+    series_name,
+    span,
+    utc,
+)
+from detectors.signals import LineEvidence, SeriesEvidence, Signal, WindowPoint
 from remediations.policies import RuleMode
 from remediations.records import DecisionMade, GateResult, IncidentOpened, RunProgressed, Verdict, VerificationOutcome
 from remediations.runs import TaskOutcome
@@ -48,14 +62,6 @@ OUTCOMES = {
     VerificationOutcome.FAILED: "red",
     VerificationOutcome.UNKNOWN: "magenta",
 }
-FAULTS = {
-    FaultKind.CHANGED: "a record was changed",
-    FaultKind.MISSING: "records are missing",
-    FaultKind.MISPLACED: "a record is not in its place",
-    FaultKind.UNSTAMPED: "a record does not say what its writer had seen",
-    FaultKind.CHECKPOINT: "it contradicts a checkpoint",
-    FaultKind.TRUNCATED: "its end was cut off",
-}
 TASKS = {
     TaskOutcome.OK: ("✓", "green"),
     TaskOutcome.CHANGED: ("✎", "yellow"),
@@ -74,21 +80,46 @@ def draw_incidents(rows: Sequence[IncidentRow], now: float) -> RenderableType:
     """Incidents as a table, in the order given."""
     if not rows:
         return Text("No incident: nothing was raised.")
-    fleets = {row.fleet.group: row.fleet for row in rows if row.fleet is not None}
+    fleets = {row.fleet.group: row for row in rows if row.fleet is not None}
+    lines = [_fleet_event_line(row, now) for row in fleets.values()]
+    return Group(
+        *lines, Fitted(lambda cells: _incident_table(rows, now) if cells >= TABLE_CELLS else _listed(rows, now))
+    )
+
+
+def _incident_table(rows: Sequence[IncidentRow], now: float) -> RenderableType:
     table = borderless("incident", "host", "opened", "state", "runs", "last decision", "outcome")
     for row in rows:
-        word, style = PHASES[row.phase]
-        why = f": {row.reason}" if row.reason else ""
         table.add_row(
             plain(row.incident_id[:ID_CHARACTERS], "bold"),
             plain(row.host),
             Text(f"{utc(row.opened_time)}, {span(row.age_seconds)} ago"),
-            plain(word + why, style),
+            _state(row),
             Text(str(row.attempts)),
             _decision_cell(row, now),
-            Text(row.outcome.value, style=OUTCOMES[row.outcome]) if row.outcome else Text("-"),
+            _outcome(row),
         )
-    return Group(*(_fleet_event_line(seen, now) for seen in fleets.values()), table)
+    return table
+
+
+def _listed(rows: Sequence[IncidentRow], now: float) -> RenderableType:
+    """Incidents one below the other, for a narrow terminal."""
+    parts: list[RenderableType] = []
+    for row in rows:
+        parts.append(Text.assemble(plain(f"{row.incident_id[:ID_CHARACTERS]} {row.host} ", "bold"), _state(row)))
+        opened = f"opened {utc(row.opened_time)}, {span(row.age_seconds)} ago; {counted(row.attempts, 'run')}, outcome "
+        parts.append(Padding(Text.assemble(opened, _outcome(row)), (0, 0, 0, 2)))
+        parts.append(Padding(Text.assemble("last decision: ", _decision_cell(row, now)), (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def _state(row: IncidentRow) -> Text:
+    word, style = PHASES[row.phase]
+    return plain(word + (f": {row.reason}" if row.reason else ""), style)
+
+
+def _outcome(row: IncidentRow) -> Text:
+    return Text(row.outcome.value, style=OUTCOMES[row.outcome]) if row.outcome else Text("-")
 
 
 def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
@@ -104,7 +135,7 @@ def draw_explanation(explanation: Explanation, now: float) -> RenderableType:
         opened,
         Text(),
         plain(headline(explanation, now), "bold"),
-        *([_fleet_event_line(row.fleet, now)] if row.fleet else []),
+        *([_fleet_event_line(row, now)] if row.fleet else []),
         *(plain(f"Now: {words}", "yellow") for words in explanation.notes),
         Text(),
         draw_evidence(explanation.signal),
@@ -146,26 +177,6 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
     return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 
 
-def draw_chain(report: ChainReport) -> RenderableType:
-    """What checking the whole log came to, and the head to keep outside of it."""
-    fault, head = report.fault, f"{report.head.offset}:{report.head.chain}"
-    if fault is None:
-        sound = Text(f"✓ The audit log is sound: {report.records:,} records, in order, as they were written.", "green")
-        keep = Text(
-            "Keep this head outside of the log; a later check holds it against the log with --checkpoint:", "dim"
-        )
-        return Group(sound, keep, Text(head))
-    place = f"offset {fault.first}" if fault.first == fault.last else f"offsets {fault.first} to {fault.last}"
-    witness = f"record {fault.found_by}" if fault.found_by >= 0 else "a checkpoint"
-    return Group(
-        Text.assemble(
-            (f"✕ The audit log is not what was written: {FAULTS[fault.kind]}, ", "bold red"), (place, "bold red")
-        ),
-        plain(f"{fault.detail} (shown by {witness})"),
-        Text(f"Sound before that: {report.records:,} records, head {head}", style="dim"),
-    )
-
-
 def headline(explanation: Explanation, now: float) -> str:
     """How things stand and why nothing more is done, in a sentence or two."""
     row = explanation.incident
@@ -189,21 +200,14 @@ def draw_evidence(signal: Signal) -> RenderableType:
     """What was seen: the series to blame against what was expected, and the score over the recent window."""
     evidence = signal.evidence
     head = f"{signal.kind.value} at {utc(signal.time)}: score {signal.score:.2f}, threshold {signal.threshold:.2f}"
-    table = borderless("series", "observed", "expected", "ordinary band", "score")
-    for each in evidence.series[:SERIES_SHOWN]:
-        table.add_row(
-            plain(series_name(each)),
-            Text(number(each.observed), style="bold red"),
-            Text(number(each.expected)),
-            Text(f"{number(each.low)} to {number(each.high)}"),
-            Text(f"{each.score:.1f}"),
-        )
+    shown = evidence.series[:SERIES_SHOWN]
     parts: list[RenderableType] = [Text(head, style="bold")]
-    parts += [table] if evidence.series else []
+    parts += [Fitted(lambda cells: (_series_table if cells >= TABLE_CELLS else _series_lines)(shown))] if shown else []
     more = len(evidence.series) - SERIES_SHOWN
     parts += [Text(f"and {more} more series", style="dim")] if more > 0 else []
     parts += [draw_line(each) for each in evidence.lines[:LINES_SHOWN]]
-    parts += [Text.assemble("score  ", draw_window(evidence.window, signal.threshold))] if evidence.window else []
+    bars = Fitted(lambda cells: draw_window(evidence.window, signal.threshold, cells))
+    parts += [bars] if evidence.window else []
     votes = ", ".join(f"{name} {score:.2f}" for name, score in sorted(evidence.votes.items()))
     parts += [plain(f"votes: {votes}", "dim")] if votes else []
     if evidence.partition >= 0:
@@ -219,14 +223,40 @@ def draw_line(line: LineEvidence) -> Text:
     )
 
 
-def draw_window(window: Sequence[WindowPoint], threshold: float) -> Text:
-    """The scores as bars, oldest first; those at or over the threshold in red."""
-    top = max([threshold * 2, *(point.score for point in window)]) or 1.0
-    bars = Text()
-    for point in window:
-        level = round(max(0.0, point.score) / top * (len(BARS) - 1))
-        bars.append(BARS[level], style="red" if point.score >= threshold else "green")
-    return bars.append(f"  {span(window[-1].time - window[0].time)}, highest {max(p.score for p in window):.2f}", "dim")
+def draw_window(window: Sequence[WindowPoint], threshold: float, cells: int = sys.maxsize) -> Text:
+    """The scores as bars in one line of so many cells, oldest first; those at or over the threshold in red."""
+    highest = max(point.score for point in window)
+    words = f"  {span(window[-1].time - window[0].time)}, highest {highest:.2f}"
+    top = max(threshold * 2, highest) or 1.0
+    bars = Text("score  ")
+    for score in pooled(window, cells - len(bars) - len(words)):
+        level = round(max(0.0, score) / top * (len(BARS) - 1))
+        bars.append(BARS[level], style="red" if score >= threshold else "green")
+    return bars.append(words, "dim")
+
+
+def _series_table(shown: Sequence[SeriesEvidence]) -> RenderableType:
+    table = borderless("series", "observed", "expected", "ordinary band", "score")
+    for each in shown:
+        table.add_row(
+            plain(series_name(each)),
+            Text(number(each.observed), style="bold red"),
+            Text(number(each.expected)),
+            Text(f"{number(each.low)} to {number(each.high)}"),
+            Text(f"{each.score:.1f}"),
+        )
+    return table
+
+
+def _series_lines(shown: Sequence[SeriesEvidence]) -> RenderableType:
+    """Series one below the other, for a narrow terminal."""
+    parts: list[RenderableType] = []
+    for each in shown:
+        parts.append(plain(series_name(each), "bold"))
+        seen = Text.assemble("observed ", (number(each.observed), "bold red"), f", expected {number(each.expected)}, ")
+        seen.append(f"ordinarily {number(each.low)} to {number(each.high)}; score {each.score:.1f}")
+        parts.append(Padding(seen, (0, 0, 0, 2)))
+    return Group(*parts)
 
 
 def borderless(*columns: str) -> Table:
@@ -238,8 +268,8 @@ def borderless(*columns: str) -> Table:
     return table
 
 
-def _fleet_event_line(seen: FleetView, now: float) -> Text:
-    return plain(f"▲ one matter? {crowd(seen)}, since {utc(seen.began)}, {ago(seen.began, now)}", "bold red")
+def _fleet_event_line(row: IncidentRow, now: float) -> Text:
+    return plain(f"▲ one matter? {matter(row.fleet, row.fleet_now, now) if row.fleet else ''}", "bold red")
 
 
 def _decision_cell(row: IncidentRow, now: float) -> Text:

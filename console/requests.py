@@ -12,12 +12,13 @@ import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Group
 
-from console.errors import CommandError
+from console.errors import CommandError, TypedError
 from console.options import NO, show
 from console.rendering import plain
 from detectors.commands import Answer, Command, kind_of
 from stream.kafka import open_consumer, open_producer
 from stream.settings import Settings
+from stream.topics import require_topics
 
 POLL_SECONDS = 0.2
 
@@ -44,11 +45,11 @@ def request(by: str, reason: str) -> Request:
 
 
 def checked[C: Command](command: C) -> C:
-    """The command as its readers will take it. CommandError if they would not."""
+    """The command as its readers will take it. TypedError if they would not."""
     try:
-        return msgspec.convert(msgspec.to_builtins(command), type(command))
-    except msgspec.ValidationError as error:
-        raise CommandError(f"{kind_of(command)} of {command.host!r}: {error}") from error
+        return msgspec.json.decode(msgspec.json.encode(command), type=type(command))
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise TypedError(f"{kind_of(command)} of {command.host!r}: {error}") from error
 
 
 async def ask(settings: Settings, commands: Sequence[Command], wait_seconds: float) -> list[Answer]:
@@ -58,6 +59,7 @@ async def ask(settings: Settings, commands: Sequence[Command], wait_seconds: flo
     """
     topic = settings.topics.commands
     partition = TopicPartition(topic, 0)
+    await require_topics(settings.kafka, topic)
     consumer = await open_consumer(settings.kafka)
     try:
         consumer.assign([partition])

@@ -1,6 +1,6 @@
 """One run in the audit log: found by what an operator types, followed to its end, shown line by line."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from rich.console import Group, RenderableType
 
@@ -11,6 +11,7 @@ from console.sentences import results
 from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunStarted
 from stream.audit.log import open_reader
 from stream.settings import Settings
+from stream.topics import require_topics
 
 ENDS = (RunFinished, RunNotExecuted, HumanNeeded)
 NAMED = 3
@@ -38,8 +39,9 @@ def find_run(entries: Iterable[Entry], wanted: str) -> str:
     raise RunNotFoundError(f"no run {wanted!r}; " + (f"the newest are: {newest}" if newest else "none has started yet"))
 
 
-async def tail_run(settings: Settings, wanted: str) -> AsyncIterator[Entry]:
+async def tail_run(settings: Settings, wanted: str) -> AsyncGenerator[Entry]:
     """What the log has of a run, then what comes, up to the run's end. Raises RunNotFoundError."""
+    await require_topics(settings.kafka, settings.topics.audit)
     async with open_reader(settings.kafka, settings.topics.audit) as reader:
         entries = [read.entry async for read in reader.read_all()]
         action_id = find_run(entries, wanted)

@@ -148,7 +148,8 @@ def conclusion(record: DecisionMade) -> str:
     """What a decision came to, without the reason."""
     rule = f"rule {record.rule}" if record.rule else "no rule"
     if record.verdict is Verdict.RUN:
-        return f"decision: run {record.playbook}, attempt {record.attempt} ({rule}; {len(record.gates)} gates passed)"
+        passed = f"{counted(len(record.gates), 'gate')} passed"
+        return f"decision: run {record.playbook}, attempt {record.attempt} ({rule}; {passed})"
     if record.verdict is Verdict.OBSERVE:
         return f"decision: only observe, do not run {record.playbook} ({rule})"
     return f"decision: do not run {record.playbook} ({rule})" if record.rule else "decision: nothing to run"
@@ -160,8 +161,8 @@ def say(record: Record) -> str:
 
 
 def _engine_started(record: EngineStarted) -> str:
-    count, digest = len(record.playbook_digests), record.policy_digest.removeprefix("sha256:")
-    playbooks = f"{count} playbook" + ("" if count == 1 else "s")
+    digest = record.policy_digest.removeprefix("sha256:")
+    playbooks = counted(len(record.playbook_digests), "playbook")
     return f"engine {record.engine} {record.version} started with policy {digest[:12]} and {playbooks}"
 
 
@@ -264,14 +265,29 @@ def _closed(record: IncidentClosed) -> str:
     return f"incident closed: {because(record.reason)}"
 
 
-def crowd(seen: FleetView) -> str:
+def counted(count: int, what: str) -> str:
+    """So many things: `1 host`, `2,000 hosts`."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def matter(seen: FleetView, still: int, now: float) -> str:
+    """How many hosts of a group were in trouble together when that was told, and how many of them are `still` now."""
+    named = len(seen.hosts)
+    which = "them" if named == seen.affected else f"the {counted(named, 'host')} named"
+    are = "none is" if not still else "1 is" if still == 1 else "all are" if still == named else f"{still} are"
+    told = crowd(seen, were="were ")
+    return (
+        f"{told}, at {utc(seen.time)}, {ago(seen.time, now)}, the first since {utc(seen.began)}; of {which} {are} now"
+    )
+
+
+def crowd(seen: FleetView, were: str = "") -> str:
     """How many hosts of a group are in trouble, and what they have in common."""
     silent = f", {seen.silent} of them silent" if seen.silent else ""
-    common = ", ".join(f"{each.metric} ({each.hosts} hosts)" for each in seen.common[:COMMON_SHOWN])
+    common = ", ".join(f"{each.metric} ({counted(each.hosts, 'host')})" for each in seen.common[:COMMON_SHOWN])
     shared = f"; in common: {common}" if common else ""
-    return (
-        f"{seen.affected} of {seen.known} hosts of {seen.group} in trouble together ({seen.share:.0%}){silent}{shared}"
-    )
+    hosts = f"{seen.affected} of {seen.known} hosts of {seen.group}"
+    return f"{hosts} {were}in trouble together ({seen.share:.0%}){silent}{shared}"
 
 
 def _fleet_raised(record: FleetRaised) -> str:

@@ -5,9 +5,11 @@ StreamError
 ├── BrokerError          the embedded Kafka could not be fetched, checked or started
 ├── SpaceError           too little is free on the disk of the state folder
 ├── UnreachableError     no Kafka broker answers at the bootstrap servers
-├── TopicError           a topic exists with settings that would break a promise
+├── TopicError           a topic exists with settings that would break a promise, or is not there
 ├── AuditError           the audit log can not be written or read as it must be
-│   └── AppendLostError  one record was sent and is not in the log
+│   ├── AppendLostError  one record was sent and is not in the log
+│   ├── UnreadError      Kafka does not give the log out: nothing is known of what is in it
+│   └── HeadError        the file that remembers how far the log was seen is damaged
 ├── StateError           recovered model state can not be used
 └── Refused              a record can not be read (in stream.wire): not a fault, it goes to the dead letter
 """
@@ -34,7 +36,7 @@ class UnreachableError(StreamError):
 
 
 class TopicError(StreamError):
-    """A topic exists whose settings would break a promise: the text names topic, setting, value and limit."""
+    """A topic would break a promise, or is not there: the text names topic, setting, value and limit."""
 
 
 class AuditError(StreamError):
@@ -43,6 +45,14 @@ class AuditError(StreamError):
 
 class AppendLostError(AuditError):
     """One record was sent and is not in the log: what rests on it must not happen; the log itself goes on."""
+
+
+class UnreadError(AuditError):
+    """Kafka does not give the log out now: that says nothing of what is in it."""
+
+
+class HeadError(AuditError):
+    """The file that remembers how far the log was seen is damaged: the text names it."""
 
 
 class StateError(StreamError):

@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 
+from stream import forms
 from stream.errors import SettingsError, UnreachableError
 from stream.settings import KafkaSettings
 
@@ -26,13 +27,10 @@ class Startable(Protocol):
 
 def connection(kafka: KafkaSettings) -> dict[str, object]:
     """Keyword arguments that every aiokafka client needs to connect; SettingsError if the servers are named badly."""
+    problem = forms.servers(kafka.bootstrap_servers)
+    if problem:
+        raise SettingsError(f"kafka.bootstrap_servers is {kafka.bootstrap_servers!r}, {problem}.")
     servers = [server.strip() for server in kafka.bootstrap_servers.split(",")]
-    for server in servers:
-        host, _, port = server.rpartition(":")
-        if not host or not port.isdecimal():
-            raise SettingsError(
-                f"kafka.bootstrap_servers is {kafka.bootstrap_servers!r}, wanted host:port, several joined by commas."
-            )
     return {"bootstrap_servers": servers}
 
 

@@ -11,11 +11,15 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
-from remediations.loading import load_rulebook
+from remediations.catalogue import check_markers
+from remediations.loading import Rulebook, load_rulebook
+from remediations.runner.errors import RunRefusedError
+from remediations.runner.secrets import read_secrets
 from stream.broker.embedded import ADDRESS, EmbeddedBroker, Ports, serves
 from stream.broker.jars import Report
 from stream.broker.keeper import BrokerKeeper
-from stream.engine.flow import rule_files, run_engine
+from stream.engine.context import EngineFolder
+from stream.engine.flow import rule_files, run_engine, runner_settings
 from stream.errors import SettingsError
 from stream.health import Check, HealthServer
 from stream.owner import FREE_SPACE, KAFKA, stop_with_owner, stop_with_signals
@@ -54,15 +58,29 @@ def connected(settings: Settings) -> Settings:
     )
 
 
+def read_files(settings: Settings) -> Rulebook:
+    """All that an engine reads at its start: `tidegate check` and every start refuse the same files.
+
+    Raises the RemediationError or SettingsError of the first that is wrong.
+    """
+    check_markers(Path(settings.engine.playbooks))
+    try:
+        read_secrets(runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine")))
+    except RunRefusedError as error:
+        raise SettingsError(f"engine.{error}") from error
+    return load_rulebook(*map(Path, rule_files(settings)))
+
+
 async def serve_engine(settings: Settings) -> None:
     """One engine until a signal or the end of its owner."""
+    read_files(settings)
     await run_engine(settings, stop_event())
 
 
 async def serve_all(settings: Settings, config: Path | None, report: Report) -> None:
     """Kafka if none is named, then every role as a supervised process, until a signal."""
     stop = stop_event()
-    load_rulebook(*map(Path, rule_files(settings)))  # what an operator wrote wrongly is told before anything is started
+    read_files(settings)  # what an operator wrote wrongly is told before anything is started
     space = FreeSpace(settings)
     space.check()
     with contextlib.ExitStack() as owned:

@@ -3,8 +3,9 @@
 Every field's docstring below is its documentation; docs/settings.md is generated from them.
 """
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,9 +14,10 @@ import msgspec
 from detectors.drift.settings import DriftSettings
 from detectors.errors import SettingsError as DetectorSettingsError
 from detectors.settings import Watch
-from remediations.documents import decode, read_yaml
+from remediations.documents import decode, read_yaml, shortened
 from remediations.errors import DocumentError
 from remediations.runner import Kept, RunLimits
+from stream import forms
 from stream.errors import SettingsError
 
 type Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -165,10 +167,17 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
         path = DEFAULT_FILE
     settings = Settings() if path is None else _read(path)
     _check_watch(settings.detect.watch, path)
-    for name, text in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(OTHER_VARIABLES):
-            settings = _override(settings, name, text)
-    return _with_absolute_paths(settings, Path.cwd() if path is None else path.absolute().parent)
+    given = {
+        name: text
+        for name, text in sorted(environment.items())
+        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(OTHER_VARIABLES)
+    }
+    for name, text in given.items():
+        settings = _override(settings, name, text)
+    _refuse(_faults(settings), path, given)
+    settings = _with_absolute_paths(settings, Path.cwd() if path is None else path.absolute().parent)
+    _refuse([("state_folder", settings.state_folder, forms.folder(settings.state_folder))], path, given)
+    return settings
 
 
 def _read(path: Path) -> Settings:
@@ -205,6 +214,57 @@ def _override(settings: Settings, name: str, text: str) -> Settings:
     except msgspec.ValidationError as error:
         wanted = str(error).partition(" - at ")[0].replace("`", "")
         raise SettingsError(f"environment variable {name}: is {text!r}: {wanted}") from error
+
+
+type _Fault = tuple[str, object, str]
+"""A setting, its value, and what is wrong with it: empty if nothing is."""
+
+
+def _refuse(faults: Iterable[_Fault], path: Path | None, given: Mapping[str, str]) -> None:
+    """Raise SettingsError for the first fault; it names the variable, or else the file, that the value is from."""
+    for setting, value, problem in faults:
+        if problem:
+            variable = ENVIRONMENT_PREFIX + setting.upper().replace(".", "__")
+            place = f"environment variable {variable}" if variable in given else f"{path or 'settings'}: {setting}"
+            raise SettingsError(f"{place}: is {shortened(value)}: {problem}")
+
+
+def _faults(settings: Settings) -> Iterator[_Fault]:
+    """What can not work, setting by setting, as far as the settings alone tell."""
+    topics: dict[str, str] = msgspec.to_builtins(settings.topics)
+    yield from ((f"topics.{name}", topic, forms.topic(topic)) for name, topic in topics.items())
+    yield from ((f"topics.{name}", topics[name], problem) for name, problem in forms.distinct(topics))
+    servers, address, engine = settings.kafka.bootstrap_servers, settings.health_address, settings.engine
+    yield "kafka.bootstrap_servers", servers, forms.servers(servers) if servers else ""
+    yield "health_address", address, forms.host(address)
+    yield "detect.group", settings.detect.group, forms.group(settings.detect.group)
+    yield from _ports(settings)
+    given = (name for name in OPTIONAL_PATHS if getattr(engine, name))
+    paths = {f"engine.{name}": getattr(engine, name) for name in (*ENGINE_PATHS, *given)}
+    paths["state_folder"] = settings.state_folder
+    yield from ((name, text, forms.path(text)) for name, text in paths.items())
+    variables = engine.environment.items()
+    yield from ((f"engine.environment.{name}", value, forms.variable(name, value)) for name, value in variables)
+    yield from _numbers(msgspec.to_builtins(settings))
+
+
+def _ports(settings: Settings) -> Iterator[_Fault]:
+    """Each worker and the engine serve their health on a port of their own; 0 is whichever is free."""
+    first, engine = settings.detect.health_port, settings.engine.health_port
+    last = first + settings.detect.workers - 1 if first else 0
+    too_high = last > forms.PORT_MAXIMUM
+    yield "detect.health_port", first, f"wanted ports up to {last} for its workers: there are none" if too_high else ""
+    taken = f"wanted another port: detect's workers have {first} to {last}" if 0 < first <= engine <= last else ""
+    yield "engine.health_port", engine, taken
+
+
+def _numbers(block: Mapping[str, object], path: str = "") -> Iterator[_Fault]:
+    """No limit is infinite: YAML refuses such numbers, an environment variable could give one."""
+    for name, value in block.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{path}{name}.")
+        elif isinstance(value, float):
+            yield f"{path}{name}", value, "" if math.isfinite(value) else "wanted a finite number"
 
 
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:

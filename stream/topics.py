@@ -19,9 +19,10 @@ from aiokafka.errors import (
     for_code,
 )
 
+from remediations.documents import shortened
 from stream.errors import TopicError, UnreachableError
 from stream.kafka import CONNECT_SECONDS, RECORD_BYTES_MAXIMUM, open_admin
-from stream.settings import Settings
+from stream.settings import KafkaSettings, Settings
 
 HOUR_MILLISECONDS = 3_600_000
 DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS
@@ -128,6 +129,23 @@ async def ensure_topics(
     ]
     if faults:
         raise TopicError("\n".join(faults))
+
+
+async def require_topics(kafka: KafkaSettings, *names: str) -> None:
+    """Return if all of these topics are there; nothing is made. TopicError names one that is not."""
+    admin = await open_admin(kafka)
+    try:
+        found = {topic["topic"] for topic in await admin.describe_topics()}
+    except KafkaError as error:
+        raise UnreachableError(f"The Kafka broker at {kafka.bootstrap_servers} has just gone: {error!r}") from error
+    finally:
+        await admin.close()
+    for name in names:
+        if name not in found:
+            raise TopicError(
+                f"Kafka at {kafka.bootstrap_servers} has no topic {shortened(name)}: is this the right Kafka, and is "
+                "the name right? Tidegate's own topics are made when `tidegate up` or a role first starts."
+            )
 
 
 async def _create_missing(

@@ -1,5 +1,6 @@
 """Is a playbook fit to run? Ansible's own syntax check, ansible-lint if it is there, and the rules of the contract."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console.rendering import plain
+from console.sentences import counted
 from remediations.contract import Finding, judge
 from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings
@@ -42,14 +44,18 @@ class _Lines(msgspec.Struct, frozen=True):
     begin: int = 0
 
 
-class _Begin(msgspec.Struct, frozen=True):
-    begin: _Lines = _Lines()
+class _Place(msgspec.Struct, frozen=True):
+    line: int = 0
+
+
+class _Positions(msgspec.Struct, frozen=True):
+    begin: _Place = _Place()
 
 
 class _Location(msgspec.Struct, frozen=True):
     path: str
     lines: _Lines = _Lines()
-    positions: _Begin = _Begin()
+    positions: _Positions = _Positions()
 
 
 class _LintFinding(msgspec.Struct, frozen=True):
@@ -67,20 +73,35 @@ def check_playbook(playbook: Playbook, settings: RunnerSettings, path: str = "")
     """
     root = Path(settings.playbooks)
     tree = read_tree(root, Path(playbook.path))
+    with _environment(settings) as environment:
+        syntax = tuple(_syntax(playbook, root, environment))
+        lint, notes = ((), (NOT_LINTED,)) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
+    return CheckReport(playbook.name, findings=(*syntax, *judge(tree), *lint), notes=notes)
+
+
+def check_fitness(playbook: Playbook, settings: RunnerSettings) -> CheckReport:
+    """Check what a playbook must have to be accepted: Ansible can read it, modules included; the contract is kept."""
+    root = Path(settings.playbooks)
+    judged = judge(read_tree(root, Path(playbook.path)))
+    with _environment(settings) as environment:
+        return CheckReport(playbook.name, findings=(*_syntax(playbook, root, environment), *judged))
+
+
+@contextlib.contextmanager
+def _environment(settings: RunnerSettings) -> Iterator[dict[str, str]]:
+    """The environment that runs see, with an inventory of one host."""
     with tempfile.TemporaryDirectory(prefix="tidegate-check-") as scratch:
         environment = built_environment(Path(scratch), settings) | scratch_environment(scratch)
         environment["ANSIBLE_INVENTORY"] = f"{scratch}/hosts.json"
         Path(environment["ANSIBLE_INVENTORY"]).write_bytes(msgspec.json.encode(HOSTS))
-        syntax = tuple(_syntax(playbook, root, environment))
-        lint, notes = ((), (NOT_LINTED,)) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
-    return CheckReport(playbook.name, findings=(*syntax, *judge(tree), *lint), notes=notes)
+        yield environment
 
 
 def draw_checks(reports: Sequence[CheckReport]) -> RenderableType:
     """Findings by file and line, as compilers write them."""
     parts: list[RenderableType] = []
     for report in reports:
-        word = ("ok", "green") if not report.findings else (f"{len(report.findings)} findings", "red")
+        word = ("ok", "green") if not report.findings else (counted(len(report.findings), "finding"), "red")
         parts.append(Text.assemble(plain(report.playbook, "bold"), ": ", word))
         parts.extend(
             plain(f"  {each.file}:{each.line}: {each.words} ({each.rule})", "red" if each.line else "yellow")
@@ -129,7 +150,7 @@ def _lint(
     findings = tuple(
         Finding(
             each.location.path,
-            each.location.positions.begin.begin or each.location.lines.begin,
+            each.location.positions.begin.line or each.location.lines.begin or 1,
             each.check_name,
             each.description,
         )

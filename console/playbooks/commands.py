@@ -4,35 +4,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from console.errors import PlaybookNotFoundError
+from console.groups import group
 from console.options import NO, AsJson, Config, show
-from console.playbooks.checking import CheckReport, check_playbook, draw_checks
+from console.playbooks.checking import check_fitness, check_playbook, draw_checks
 from console.playbooks.dry_run import dry_run, parse_inputs
 from console.playbooks.listing import draw_playbooks, list_playbooks
+from console.playbooks.obstacles import obstacles, standings
 from console.playbooks.report import draw_dry_run
 from remediations.acceptance import accept as accept_digests
-from remediations.acceptance import read_accepted
 from remediations.catalogue import check_markers, read_playbooks
-from remediations.contract import judge
 from remediations.errors import PlaybookError
 from remediations.playbooks import Playbook
-from remediations.tasks import read_tree
 from stream.engine.context import EngineFolder
 from stream.engine.flow import accepted_file, read_hosts, runner_settings
 from stream.settings import load_settings
 
-playbooks = typer.Typer(help="What playbooks there are, and whether they are fit to run.", invoke_without_command=True)
+playbooks = group("What playbooks there are, and whether they are fit to run.")
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Playbooks; without a name all of them.")]
 
 
-@playbooks.callback()
+@playbooks.callback(invoke_without_command=True, no_args_is_help=False)
 def list_all(context: typer.Context, *, config: Config = None, as_json: AsJson = False) -> None:
     """List the playbooks: action, risk, targets, inputs and where they come from, undo, digest."""
     if context.invoked_subcommand is None:
         settings = load_settings(config)
-        rows = list_playbooks(read_playbooks(Path(settings.engine.playbooks)), read_accepted(accepted_file(settings)))
+        found = read_playbooks(Path(settings.engine.playbooks))
+        rows = list_playbooks(found, standings(settings, found))
         show(rows, draw_playbooks(rows), as_json=as_json)
 
 
@@ -55,17 +56,19 @@ def accept(
     everything: Annotated[bool, typer.Option("--all", help="Every playbook of the folder.")] = False,
     config: Config = None,
 ) -> None:
-    """Let playbooks run as their files are now, if they keep the contract; a changed one waits until this is said."""
+    """Let playbooks run as their files are now, if Ansible can read them and they keep the contract."""
     if bool(names) == everything:
         raise typer.BadParameter("wanted the names of playbooks, or --all", param_hint="NAME")
     settings = load_settings(config)
     folder = Path(settings.engine.playbooks)
     check_markers(folder)
     chosen = _chosen(read_playbooks(folder), names or ())
-    reports = [CheckReport(playbook.name, judge(read_tree(folder, Path(playbook.path)))) for playbook in chosen]
+    runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
+    reports = [check_fitness(playbook, runner) for playbook in chosen]
     if any(report.findings for report in reports):
         show(reports, draw_checks(reports), as_json=False)
-        typer.echo("tidegate: nothing was accepted: a playbook that breaks the contract may not run", err=True)
+        why = "a playbook that breaks the contract, or that Ansible can not read, may not run"
+        typer.echo(f"tidegate: nothing was accepted: {why}", err=True)
         raise typer.Exit(NO)
     file = accepted_file(settings)
     if file.resolve().is_relative_to(folder.resolve()):
@@ -86,12 +89,14 @@ def try_out(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run would do, and change nothing: preflight really runs, the rest in check mode."""
+    """Say what a run would do and what would stop it, and change nothing: preflight runs, the rest in check mode."""
     settings = load_settings(config)
     (playbook,) = _chosen(read_playbooks(Path(settings.engine.playbooks)), [name])
     runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
     values = parse_inputs(tuple(given or ()), playbook)
-    report = dry_run(playbook, tuple(dict.fromkeys(host)), values, read_hosts(settings), runner)
+    hosts = tuple(dict.fromkeys(host))
+    report = dry_run(playbook, hosts, values, read_hosts(settings), runner)
+    report = msgspec.structs.replace(report, obstacles=obstacles(settings, name, hosts))
     show(report, draw_dry_run(report), as_json=as_json)
     raise typer.Exit(0 if report.would_run else NO)
 

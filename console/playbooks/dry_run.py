@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from console.errors import DryRunRefusedError
+from console.errors import DryRunRefusedError, TypedError
 from console.playbooks.events import Diff, Event, diffs, failures, read_events
 from detectors.signals import SignalKind
 from remediations import delegates, inputs
@@ -45,7 +45,10 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """The report. `problem` says why a run would be refused before its first task, empty if it would not."""
+    """The report. `problem` says why a run would be refused before its first task, empty if it would not.
+
+    `obstacles` say what of policy, inventory and acceptance would stop a live run, however well this one went.
+    """
 
     playbook: str
     digest: str
@@ -56,10 +59,11 @@ class DryRun(msgspec.Struct, frozen=True):
     stages: tuple[Stage, ...] = ()
     plan: tuple[str, ...] = ()
     diffs: tuple[Diff, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
     @property
     def would_run(self) -> bool:
-        """Whether nothing speaks against a run."""
+        """Whether the playbook itself would go well, so far as can be tried."""
         return not self.problem and all(stage.status is RunStatus.SUCCESSFUL for stage in self.stages)
 
 
@@ -70,7 +74,10 @@ def dry_run(
     inventory: Inventory,
     settings: RunnerSettings,
 ) -> DryRun:
-    """Try a playbook on hosts of the inventory. Raises DryRunRefusedError for what can not be tried safely."""
+    """Try a playbook on hosts of the inventory. Raises DryRunRefusedError for what can not be tried safely.
+
+    Raises TypedError for a host that the inventory does not have.
+    """
     tree = read_tree(Path(settings.playbooks), Path(playbook.path))
     unsafe = [each for each in judge(tree) if each.rule in SAFETY_RULES]
     if unsafe:
@@ -90,7 +97,7 @@ def dry_run(
 
 
 def parse_inputs(words: tuple[str, ...], playbook: Playbook) -> dict[str, Scalar]:
-    """Turn `name=value` words into values of the types that the roles declare. Raises DryRunRefusedError."""
+    """Turn `name=value` words into values of the types that the roles declare. Raises TypedError."""
     values: dict[str, Scalar] = {}
     for word in words:
         name, equals, text = word.partition("=")
@@ -98,7 +105,7 @@ def parse_inputs(words: tuple[str, ...], playbook: Playbook) -> dict[str, Scalar
         value = _typed(playbook.inputs[name], text) if not problem else ""
         problem = problem or inputs.misfit(playbook.inputs[name], value)
         if problem:
-            raise DryRunRefusedError(f"input {name} {problem}")
+            raise TypedError(f"input {name} {problem}")
         values[name] = value
     return values
 
@@ -125,7 +132,7 @@ def _request(
     targets = [target for target in map(inventory.resolve, hosts) if target is not None]
     if len(targets) != len(hosts):
         unknown = ", ".join(sorted(set(hosts) - {target.name for target in targets}))
-        raise DryRunRefusedError(f"the inventory has no host {unknown}")
+        raise TypedError(f"the inventory has no host {unknown}")
     found = [_resolved(playbook, target, given, inventory, action) for target in targets]
     problem = next((problem for _, _, problem in found if problem), "")
     if len(targets) > playbook.sidecar.hosts_maximum:

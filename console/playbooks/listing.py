@@ -1,6 +1,5 @@
 """The playbooks as a list: what each does, on which hosts, with which inputs, and whether it may run as it is."""
 
-import enum
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -8,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from console.playbooks.obstacles import Acceptance
 from console.rendering import plain
 from remediations.playbooks import (
     FromConstant,
@@ -21,14 +21,13 @@ from remediations.playbooks import (
 from remediations.policies import Verification
 
 DIGEST_CHARACTERS = 12
-
-
-class Acceptance(enum.Enum):
-    """Whether the engine may run a playbook as its files are now."""
-
-    ACCEPTED = "accepted"
-    CHANGED = "changed"
-    NEW = "new"
+STANDINGS = {
+    Acceptance.ACCEPTED: ("accepted", "green"),
+    Acceptance.BY_ITSELF: ("an engine accepts it when it first sees it", "green"),
+    Acceptance.BROKEN: ("not accepted: it breaks the contract", "red"),
+    Acceptance.CHANGED: ("changed since it was accepted", "yellow"),
+    Acceptance.NEW: ("not accepted yet", "yellow"),
+}
 
 
 class InputRow(msgspec.Struct, frozen=True):
@@ -64,9 +63,9 @@ class PlaybookRow(msgspec.Struct, frozen=True):
     inputs: tuple[InputRow, ...]
 
 
-def list_playbooks(playbooks: Mapping[str, Playbook], accepted: Mapping[str, str]) -> tuple[PlaybookRow, ...]:
-    """Give the catalogue in order of name, beside the digests that were accepted."""
-    return tuple(_row(playbooks[name], accepted.get(name, "")) for name in sorted(playbooks))
+def list_playbooks(playbooks: Mapping[str, Playbook], standing: Mapping[str, Acceptance]) -> tuple[PlaybookRow, ...]:
+    """Give the catalogue in order of name, with how each stands."""
+    return tuple(_row(playbooks[name], standing[name]) for name in sorted(playbooks))
 
 
 def draw_playbooks(rows: Sequence[PlaybookRow]) -> RenderableType:
@@ -76,9 +75,8 @@ def draw_playbooks(rows: Sequence[PlaybookRow]) -> RenderableType:
     return Group(*(part for row in rows for part in (_heading(row), _facts(row), _inputs(row), Text())))
 
 
-def _row(playbook: Playbook, accepted: str) -> PlaybookRow:
+def _row(playbook: Playbook, standing: Acceptance) -> PlaybookRow:
     sidecar = playbook.sidecar
-    changed = Acceptance.CHANGED if accepted else Acceptance.NEW
     return PlaybookRow(
         name=playbook.name,
         description=sidecar.description,
@@ -94,7 +92,7 @@ def _row(playbook: Playbook, accepted: str) -> PlaybookRow:
         timeout_seconds=sidecar.timeout_seconds,
         verification=sidecar.verification,
         digest=playbook.digest,
-        acceptance=Acceptance.ACCEPTED if accepted == playbook.digest else changed,
+        acceptance=standing,
         inputs=tuple(
             InputRow(
                 name=name,
@@ -133,9 +131,7 @@ def helped(wanted: Verification) -> str:
 
 
 def _heading(row: PlaybookRow) -> Text:
-    style = "green" if row.acceptance is Acceptance.ACCEPTED else "yellow"
-    word = {Acceptance.NEW: "not accepted yet", Acceptance.CHANGED: "changed since it was accepted"}
-    state = (word.get(row.acceptance, "accepted"), style)
+    state = STANDINGS[row.acceptance]
     return Text.assemble(plain(row.name, "bold"), "  ", plain(row.description), "  (", state, ")")
 
 

@@ -23,7 +23,7 @@ def draw_dry_run(report: DryRun) -> RenderableType:
     for diff in report.diffs:
         parts.append(plain(f"diff of {diff.task} on {diff.host}", "bold"))
         parts.extend(plain(f"  {line}") for line in diff.text.splitlines())
-    return Group(*parts, _verdict(report))
+    return Group(*parts, *_verdict(report))
 
 
 def _stage(stage: Stage) -> list[Text]:
@@ -38,9 +38,16 @@ def _stage(stage: Stage) -> list[Text]:
     return parts
 
 
-def _verdict(report: DryRun) -> Text:
+def _verdict(report: DryRun) -> list[Text]:
+    stops = [plain(f"  ✕ {words}", "yellow") for words in report.obstacles]
+    also = [Text("A live run would be stopped besides:", style="yellow"), *stops] if stops else []
     if report.problem:
-        return plain(f"A run would be refused: {report.problem}", "red")
-    if report.would_run:
-        return Text("Nothing was changed, and nothing speaks against a run.", style="green")
-    return Text("Nothing was changed. A run would fail like this.", style="red")
+        return [plain(f"A run would be refused: {report.problem}", "red"), *also]
+    if not report.would_run:
+        return [Text("Nothing was changed. A run would fail like this.", style="red"), *also]
+    if stops:
+        return [Text("Nothing was changed. The tasks would go well, but a live run would be stopped:"), *stops]
+    return [
+        Text("Nothing was changed, and nothing speaks against a run.", style="green"),
+        Text("What only the moment tells (evidence, maintenance, locks, cooldown, rate) is asked then.", style="dim"),
+    ]

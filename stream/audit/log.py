@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from remediations.chain import GENESIS, ChainReport, Link, advance, verify
 from remediations.records import Entry, Record, Seen
 from stream.audit.cloudevents import HEADERS, AuditEvent, decode, encode, partition_key
-from stream.errors import AppendLostError, AuditError, UnreachableError
+from stream.errors import AppendLostError, AuditError, HeadError, UnreachableError, UnreadError
 from stream.kafka import open_consumer, open_producer
 from stream.settings import KafkaSettings
 
@@ -90,7 +90,7 @@ class AuditReader:
         try:
             first = (await self._consumer.beginning_offsets([self._partition]))[self._partition]
         except KafkaError as error:
-            raise AuditError(f"audit topic {topic} can not be read: {error!r}") from error
+            raise UnreadError(f"audit topic {topic} can not be read: {error!r}") from error
         if first != 0:
             raise AuditError(f"audit topic {topic} begins at offset {first}, not 0: its first records are gone")
         self._consumer.assign([self._partition])
@@ -101,7 +101,7 @@ class AuditReader:
         try:
             return int((await self._consumer.end_offsets([self._partition]))[self._partition])
         except KafkaError as error:
-            raise AuditError(f"the end of audit topic {self._partition.topic} can not be asked: {error!r}") from error
+            raise UnreadError(f"the end of audit topic {self._partition.topic} can not be asked: {error!r}") from error
 
     async def read(self, timeout_seconds: float) -> list[AuditRead]:
         """The next records; none if none came in time. Raises AuditError when the log is not what was read before."""
@@ -112,7 +112,7 @@ class AuditReader:
             gone = f"audit topic {topic} no longer holds offset {self.head.offset + 1}: it was cut or made anew"
             raise AuditError(gone) from error
         except KafkaError as error:
-            raise AuditError(f"audit topic {topic} can not be read: {error!r}") from error
+            raise UnreadError(f"audit topic {topic} can not be read: {error!r}") from error
         return [self._step(message) for message in found.get(self._partition, [])]
 
     async def read_all(self) -> AsyncIterator[AuditRead]:
@@ -354,13 +354,13 @@ async def open_log(
 
 
 def read_head(path: Path) -> Seen:
-    """The remembered head, the genesis when there is none yet. Raises AuditError when the file is damaged."""
+    """The remembered head, the genesis when there is none yet. Raises HeadError when the file is damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Seen)
     except FileNotFoundError:
         return GENESIS
     except msgspec.DecodeError as error:
-        raise AuditError(f"{path} does not hold the head of the audit log: {error}") from error
+        raise HeadError(f"{path} does not hold the head of the audit log: {error}") from error
 
 
 def write_head(path: Path, head: Seen) -> None:

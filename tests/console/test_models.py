@@ -7,7 +7,7 @@ import typer
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from console.errors import CommandError, HostNotFoundError
+from console.errors import HostNotFoundError, TypedError
 from console.maintenance import in_maintenance, maintenance, parse_span
 from console.models import draw_model, model_of, models, parse_time
 from console.requests import checked, request, tell
@@ -43,7 +43,7 @@ def test_a_length_of_time_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "2", "h", "-1h", "0s", "2h ", "1.5h", "2 h", "1w", "2h!", "9999999999s"])
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     """A maintenance without an end, or with one that was mistyped, is none."""
-    with pytest.raises(CommandError, match="wanted a length of time such as 30m"):
+    with pytest.raises(TypedError, match="wanted a length of time such as 30m"):
         parse_span(text)
 
 
@@ -64,7 +64,7 @@ def test_a_time_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["yesterday", "1700000000", "2023-13-01", "10:00"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     """The text says what was typed."""
-    with pytest.raises(CommandError, match=text):
+    with pytest.raises(TypedError, match=text):
         parse_time(text)
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 )
 def test_a_command_that_its_readers_would_refuse_is_not_written(host: str, reason: str) -> None:
     """The operator is told at once, not by the dead letter."""
-    with pytest.raises(CommandError, match=r"model\.reset of"):
+    with pytest.raises(TypedError, match=r"model\.reset of"):
         checked(ModelReset(**request("ann", reason).stamp(host)))
 
 

@@ -9,13 +9,18 @@ from typer.testing import CliRunner
 from console.cli import app
 from console.errors import PlaybookNotFoundError
 from console.playbooks.checking import check_playbook
-from console.playbooks.listing import Acceptance, InputRow, list_playbooks
+from console.playbooks.dry_run import DryRun
+from console.playbooks.listing import InputRow, list_playbooks
+from console.playbooks.obstacles import Acceptance, obstacles
+from console.playbooks.report import draw_dry_run
 from remediations.acceptance import read_accepted
 from remediations.catalogue import read_playbooks
 from remediations.contract import judge
 from remediations.errors import PlaybookError
 from remediations.runner import RunnerSettings
 from remediations.tasks import read_tree
+from stream.settings import load_settings
+from tests.console.drawings import drawn
 from tests.playbooks.runs import PLAYBOOKS
 
 SIDECAR = """\
@@ -73,7 +78,7 @@ def said_by(folder: Path, *words: str) -> tuple[int, str]:
 
 def test_a_playbook_is_listed_with_its_inputs(folder: Path) -> None:
     """Each input says its type, whether it must be given, its default and where its value comes from; no secret."""
-    (row,) = list_playbooks(read_playbooks(folder / "playbooks"), {})
+    (row,) = list_playbooks(read_playbooks(folder / "playbooks"), {"sweep": Acceptance.NEW})
     assert ("sweep", Acceptance.NEW, "Sweep a folder.") == (row.name, row.acceptance, row.description)
     assert row.inputs == (
         InputRow("sweep_folder", "path", True, None, "the inventory: data_folder", None, "What to sweep."),
@@ -219,6 +224,102 @@ def test_checking_the_rules_tells_what_breaks_the_contract(folder: Path) -> None
     assert {"command_by_argv", "marker_first"} <= set(found)
     (folder / "tidegate.yml").write_text("engine: {playbooks: playbooks, accepted: ok.yml}\n")
     assert "breaks the contract" not in said_by(folder, "check")[1]
+
+
+STANDINGS = {
+    "kept by the engine": ("", "an engine accepts it when it first sees it"),
+    "kept by operators": (", accepted: ok.yml", "not accepted yet"),
+}
+
+
+@pytest.mark.parametrize(("setting", "words"), STANDINGS.values(), ids=STANDINGS.keys())
+def test_the_list_says_what_an_engine_would_accept(sound: Path, setting: str, words: str) -> None:
+    """Nobody waits for an acceptance that comes by itself, or relies on one that does not come."""
+    (sound / "tidegate.yml").write_text(f"engine: {{playbooks: playbooks{setting}}}\nstate_folder: state\n")
+    assert f"({words})" in " ".join(said(sound)[1].split())
+
+
+def test_the_list_says_what_is_never_accepted_by_itself(folder: Path) -> None:
+    """A playbook that breaks the contract needs mending, not waiting."""
+    assert "(not accepted: it breaks the contract)" in " ".join(said(folder)[1].split())
+
+
+def test_what_ansible_can_not_read_is_not_accepted(sound: Path) -> None:
+    """A module that is not there would fail at night."""
+    (sound / "playbooks/roles/sweep/tasks/main.yml").write_text("- {no_such_module: {}, tags: [preflight]}\n")
+    status, text = said(sound, "accept", "sweep")
+    assert 1 == status
+    assert "couldn't resolve module/action 'no_such_module'" in " ".join(text.split())
+    assert "nothing was accepted" in text
+    assert not (sound / "state/engine/accepted.yml").exists()
+
+
+INVENTORY = "web: {hosts: {web-1: {data_folder: /x, depth: 1}, web-2: {data_folder: /x, depth: 1}}}\n"
+POLICY = """\
+version: 1
+rules: [{name: sweep-web, playbook: sweep, mode: MODE, match: {hosts: [web-1]}, attempts_maximum: ATTEMPTS}]
+limits: {protected_hosts: [PROTECTED], starts_maximum: STARTS}
+"""
+USUAL = {"MODE": "auto", "PROTECTED": "", "ATTEMPTS": "1", "STARTS": "5", "accepted": "", "host": "web-1"}
+STOPPED = {
+    "nothing": ({}, ()),
+    "a rule that observes": ({"MODE": "observe"}, ("rule sweep-web only observes (mode observe)",)),
+    "a rule that asks": ({"MODE": "approve"}, ("rule sweep-web: rule_mode: the rule wants a human to approve it",)),
+    "a protected host": ({"PROTECTED": "web-1"}, ("protected_hosts: the policy protects this host (web-1)",)),
+    "another host protected": ({"PROTECTED": "web-2"}, ()),
+    "no attempt": ({"ATTEMPTS": "0"}, ("attempts: enough was tried for this incident (0, limit 0)",)),
+    "no start": ({"STARTS": "0"}, ("global_rate: enough runs were started lately",)),
+    "not accepted": ({"accepted": ", accepted: ok.yml"}, ("accepted_playbook: its files are not those that were",)),
+    "no rule": ({"host": "web-2"}, ("no rule of the policy runs sweep on web-2",)),
+    "no rule, and protected": (
+        {"host": "web-2", "PROTECTED": "web-2"},
+        ("no rule of the policy runs sweep on web-2", "protected_hosts: the policy protects this host (web-2)"),
+    ),
+    "several": (
+        {"MODE": "observe", "PROTECTED": "web-1", "accepted": ", accepted: ok.yml"},
+        ("rule sweep-web only observes", "protected_hosts: ", "accepted_playbook: "),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), STOPPED.values(), ids=STOPPED.keys())
+def test_what_would_stop_a_live_run_is_said(sound: Path, changes: dict[str, str], expected: tuple[str, ...]) -> None:
+    """All of it at once, whatever the moment."""
+    case, policy = USUAL | changes, POLICY
+    for name in ("MODE", "PROTECTED", "ATTEMPTS", "STARTS"):
+        policy = policy.replace(name, case[name])
+    (sound / "policy.yml").write_text(policy)
+    (sound / "inventory.yml").write_text(INVENTORY)
+    file = sound / "tidegate.yml"
+    file.write_text(f"engine: {{playbooks: playbooks{case['accepted']}}}\nstate_folder: state\n")
+    found = obstacles(load_settings(file, {}), "sweep", [case["host"]])
+    assert len(expected) == len(found), found
+    assert all(words.startswith(begin) for words, begin in zip(found, expected, strict=True)), found
+
+
+def test_a_policy_that_can_not_be_read_stops_every_run(sound: Path) -> None:
+    """No engine starts with it."""
+    (sound / "policy.yml").write_text("version: 7\n")
+    (sound / "inventory.yml").write_text(INVENTORY)
+    (found,) = obstacles(load_settings(sound / "tidegate.yml", {}), "sweep", ["web-1"])
+    assert "policy.yml: version: is 7" in found
+
+
+@pytest.mark.parametrize(
+    ("problem", "stops", "expected"),
+    [
+        pytest.param("", (), "Nothing was changed, and nothing speaks against a run.", id="nothing"),
+        pytest.param("", ("it is protected",), "would go well, but a live run would be stopped: ✕ it is", id="a stop"),
+        pytest.param(
+            "no value", ("it is protected",), "refused: no value A live run would be stopped besides:", id="both"
+        ),
+    ],
+)
+def test_a_dry_run_ends_with_what_would_stop_a_run(problem: str, stops: tuple[str, ...], expected: str) -> None:
+    """`nothing speaks against a run` is said of nothing that would be stopped."""
+    text = " ".join(drawn(draw_dry_run(DryRun("sweep", "d", ("web-1",), problem=problem, obstacles=stops))).split())
+    assert expected in text
+    assert ("nothing speaks against" in text) == (not stops)
 
 
 GONE = "there is no module a.b.c, wanted the collection a.b in FOLDER/playbooks/collections (the setting engine."

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 
 import remediations
+from console.chains import FAULTS, draw_chain
 from console.hosts import draw_hosts, host_rows
 from console.queries import audit_line, explain, incidents
 from console.rendering import (
-    FAULTS,
     draw_audit_line,
-    draw_chain,
     draw_evidence,
     draw_explanation,
     draw_incidents,
@@ -25,6 +25,7 @@ from remediations.chain import ChainReport, Fault, FaultKind
 from remediations.records import GateResult, Record, RunProgressed, Seen, Verdict
 from tests.console.drawings import drawn
 from tests.console.stories import (
+    CLEARED,
     COOLDOWN,
     FINISHED,
     FLEET_RAISED,
@@ -210,7 +211,7 @@ def test_a_fleet_event_is_seen_first() -> None:
     records = (opened(), opened(TWO, "web-02"), FLEET_RAISED)
     lines = drawn(draw_incidents(incidents(log(*records), T0 + 60.0), T0 + 60.0), width=200).splitlines()
     assert lines[0].startswith(
-        "▲ one matter? 4 of 8 hosts of web in trouble together (50%), 1 of them silent; in common:"
+        "▲ one matter? 4 of 8 hosts of web were in trouble together (50%), 1 of them silent; in common:"
     )
     assert ["▲ one matter?" in line for line in lines].count(True) == 1
     story = told(*records)
@@ -268,7 +269,7 @@ def test_the_window_marks_what_is_over_the_threshold() -> None:
     """Low scores are low bars; those from the threshold on are red."""
     window = [WindowPoint(T0 + place, score) for place, score in enumerate((0.0, 2.9, 3.0, 6.0))]
     bars = draw_window(window, 3.0)
-    assert bars.plain == "▁▄▅█  3s, highest 6.00"
+    assert bars.plain == "score  ▁▄▅█  3s, highest 6.00"
     assert [str(each.style) for each in bars.spans[:4]] == ["green", "green", "red", "red"]
 
 
@@ -350,3 +351,58 @@ def test_log_lines_are_shown_as_text_and_what_is_new_is_marked() -> None:
     assert "line error: disk [bold]sda[/bold] full" in " ".join(words.split())
     assert "never seen before" in words
     assert "\x1b[31m" not in words
+
+
+NOWS = {
+    "all": (("web-01", "web-02", "web-03", "web-04"), "of them all are now"),
+    "some": (("web-01", "web-03"), "of them 2 are now"),
+    "one": (("web-02",), "of them 1 is now"),
+}
+
+
+@pytest.mark.parametrize(("hosts", "words"), NOWS.values(), ids=NOWS.keys())
+def test_a_fleet_event_says_how_many_hosts_are_in_trouble_still(hosts: tuple[str, ...], words: str) -> None:
+    """What was seen when it was raised is the past; now is counted anew."""
+    records = [opened(f"{number:x}" * 32, host) for number, host in enumerate(hosts, 1)]
+    rows = incidents(log(*records, FLEET_RAISED), T0 + 1083.0)
+    text = " ".join(drawn(draw_incidents(rows, T0 + 1083.0), width=400).split())
+    assert "4 of 8 hosts of web were in trouble together" in text
+    assert "at 2026-11-21 02:20:01Z, 18m 2s ago, the first since 2026-11-21 02:20:00Z" in text
+    assert words in text
+
+
+def test_a_host_whose_signals_have_cleared_is_not_in_trouble_now() -> None:
+    """Its incident is open until it is verified, but its trouble is over."""
+    rows = incidents(log(opened(), opened(TWO, "web-02"), FLEET_RAISED, CLEARED), T0 + 60.0)
+    assert [1, 1] == [row.fleet_now for row in rows]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_story_fits_its_terminal(width: int) -> None:
+    """No line is longer than the terminal, no name is cut, no column is too narrow to be read."""
+    window = tuple(WindowPoint(T0 + place, place / 60) for place in range(500))
+    names = ("disk.io_time{device=/dev/mapper/vg-data,mount=/srv/some/long/path}", "計測値" * 20, "q" * 150)
+    series = tuple(SeriesEvidence(name, -1.234567e15, 123456789012345.0, -9e14, 9e14, 12345.6) for name in names)
+    lines = (LineEvidence("t", "x", "error", "/no/blank/in/this/line" * 8, T0, is_unseen=True),)
+    evidence = Evidence(series, window, {"level": 9.4, "v" * 90: 2.0}, 3, 100, 129, lines)
+    story = opened()
+    story = msgspec.structs.replace(story, signal=msgspec.structs.replace(story.signal, evidence=evidence))
+    finished = msgspec.structs.replace(FINISHED, reason="task failed: " + "No_such_file" * 12)
+    digest = GateResult("accepted_playbook", passed=False, reason="playbook_not_accepted", value="a" * 64, limit="none")
+    records = (story, FLEET_RAISED, decided(Verdict.DENY, gate=digest), *running()[2:], finished)
+    text = drawn(draw_explanation(explain(log(*records), ONE, T0 + 900.0), T0 + 900.0), width=width)
+    assert [] == [line for line in text.splitlines() if cell_len(line.rstrip()) > width]
+    assert 1 == sum("▃" in line for line in text.splitlines())
+    joined = "".join(text.split())
+    assert "123,456,789,012,345" in joined
+    assert all(name in joined for name in names) or width >= 80
+    table = drawn(draw_incidents(incidents(log(*records), T0 + 900.0), T0 + 900.0), width=width)
+    assert [] == [line for line in table.splitlines() if cell_len(line.rstrip()) > width]
+    assert "restart-web" in table
+
+
+def test_a_narrow_terminal_gets_lines_instead_of_columns() -> None:
+    """Below 80 columns five numbers beside a name can not be read."""
+    narrow = [line.strip() for line in drawn(draw_evidence(opened().signal), width=60).splitlines()]
+    assert "proc.cpu{service=web}" in narrow
+    assert "observed 98.2, expected 21.5, ordinarily 12 to 33.2; score" in narrow

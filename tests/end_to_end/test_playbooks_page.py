@@ -119,7 +119,11 @@ def test_a_new_remediation_is_written_checked_and_tried(folder: Path, environmen
     """Check finds nothing, dry runs change nothing, accepting writes the file that the settings name."""
     said = {command: followed(folder, environment, command) for command in commands()}
     assert "clear_cache: ok\n" == said["tidegate playbooks check clear_cache"]
-    assert "nothing speaks against a run" in said["tidegate playbooks dry-run clear_cache --host web-1"]
+    tried = said["tidegate playbooks dry-run clear_cache --host web-1"]
+    assert "The tasks would go well, but a live run would be stopped:\n  ✕ accepted_playbook: " in tried
+    assert 1 == tried.count("✕")
+    again = followed(folder, environment, "tidegate playbooks dry-run clear_cache --host web-1")
+    assert "nothing speaks against a run" in again
     assert ["page-1", "page-2"] == sorted(file.name for file in (folder / "shop/cache").iterdir())
     assert not (folder / "shop/markers").exists()
     assert "clear_cache: " in (folder / "accepted.yml").read_text()

@@ -234,7 +234,8 @@ async def test_maintenance_stops_learning_and_is_told_in_the_roster(kafka: Kafka
         status, _, said = await world.command("models", "reset", HOST, "web-9", "--reason", "typo", "--json")
         answers = msgspec.json.decode(said, type=list[Answer])
         assert (status, [answer.refusal for answer in answers]) == (1, [None, Refusal.UNKNOWN_HOST])
-        assert "web-9" in answers[1].words
+        unseen = "web-9: no host of this name has sent a sample, so there is no model of it"
+        assert f"{unseen}; the inventory can not be read here; nearest: {HOST}" in answers[1].words
         status, told, _ = await world.command("models", "list", "web-9")
         assert (status, "'web-9' is not in the roster" in told) == (1, True)
         assert (await world.ask(MaintenanceEnd(**request("ann", "").stamp(HOST)))).done
