@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from detectors.samples import MetricSample, Source
-from detectors.signals import HostState, HostStatus, Notice
+from detectors.signals import HostState, HostStatus, Notice, Unread
 from stream.detect.deadletters import DeadLetters
 from stream.detect.flow import Detect
 from stream.detect.offsets import Batch, Partition
@@ -199,6 +199,27 @@ async def test_the_roster_tells_changes_at_once_and_all_now_and_then() -> None:
     await bench.turn(end_offset=0)
     told = [(notice.host, notice.state) for notice in bench.notices() if isinstance(notice, HostStatus)]
     assert told == [("a", HostState.YOUNG), ("b", HostState.NORMAL), ("a", HostState.NORMAL)]
+
+
+async def test_whose_readings_can_not_be_used_is_told_at_once_and_counted_by_reason() -> None:
+    """A new reason is news, and so is a clock that is found to be off; a further record of the same kind is none."""
+    bench, unread = Bench(), Unread("in_future", "70 s ahead", 1.0, 2.0)
+    await bench.own()
+    well, bad = status("a", HostState.NORMAL), status("b", HostState.UNREADABLE)
+    bad = msgspec.structs.replace(bad, unread=unread)
+    later = msgspec.structs.replace(bad, unread=msgspec.structs.replace(unread, last_time=3.0))
+    other = msgspec.structs.replace(bad, unread=msgspec.structs.replace(unread, reason="oversize"))
+    off = msgspec.structs.replace(other, behind_seconds=-70.0)
+    for statuses in ([well, bad], [well, bad], [well, later], [well, other], [well, off]):
+        bench.shard.statuses = statuses
+        await bench.turn(end_offset=0)
+    told = [(one.host, one.unread and one.unread.reason) for one in bench.notices() if isinstance(one, HostStatus)]
+    assert told == [("a", None), ("b", "in_future"), ("b", "oversize"), ("b", "oversize")]
+    counted = bench.registry.get_sample_value
+    assert counted("tidegate_detect_hosts", {"state": "unreadable"}) == 1.0
+    assert counted("tidegate_detect_hosts_unreadable", {"reason": "oversize"}) == 1.0
+    assert counted("tidegate_detect_hosts_unreadable", {"reason": "in_future"}) == 0.0
+    assert counted("tidegate_detect_hosts_clock_off") == 1.0
 
 
 def status(host: str, state: HostState) -> HostStatus:
