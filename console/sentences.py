@@ -63,6 +63,7 @@ REASONS = {
     "verification_pending": "it is not known yet whether the previous run helped",
     "cooldown": "too soon after the last run on this host",
     "attempts_exhausted": "enough was tried for this incident",
+    "host_attempts_exhausted": "repaired often enough lately, and the trouble came back: a human is called",
     "no_group": "the host is in no inventory group, so no group limit can hold",
     "group_busy": "enough runs are under way in a group of this host",
     "rate_exceeded": "enough runs were started lately",

@@ -111,6 +111,9 @@ def claim_limits(policy: Policy, rule: Rule, groups: tuple[str, ...]) -> ClaimLi
         group_concurrency_maximum=policy.limits.group_concurrency_maximum,
         starts_maximum=policy.limits.starts_maximum,
         starts_window_seconds=policy.limits.starts_window_seconds,
+        host_attempts_maximum=policy.limits.host_attempts_maximum,
+        host_attempts_window_seconds=policy.limits.host_attempts_window_seconds,
+        cooldown_maximum_seconds=policy.limits.cooldown_maximum_seconds,
         refuses_fleet_events=policy.limits.fleet_events is FleetEvents.REFUSE
         and SignalKind.FLEET not in rule.match.kinds,
     )

@@ -20,6 +20,8 @@ from remediations.policies import WINDOW_MAXIMUM_SECONDS, Limits, Rule, RuleMode
 from remediations.records import ClaimLimits, GateResult
 from remediations.runs import Target
 
+DOUBLINGS_MAXIMUM = 64  # of a cooldown; by then every cap is reached
+
 
 class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the log says of a host and its incident at `now` (epoch seconds), as far as limits need it.
@@ -27,7 +29,8 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     `raised` counts the signals of the open incident that are raised still, 0 when it is closed. `lock_holder` is the
     unfinished action of the host, `unverified` a run of the incident whose help is not judged yet (empty if none).
     `attempts` counts the incident's executed runs, `running` the unfinished runs of each group in the limits. `starts`
-    are the times of past starts in order, `pending` counts claims that have not started. `fleet` tells of the fleet
+    are the times of past starts in order, `pending` counts claims that have not started, `host_starts` are the times of
+    past starts on this host, whichever incident they were for. `fleet` tells of the fleet
     event that the host is in, empty if it is in none.
     """
 
@@ -42,7 +45,14 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     running: dict[str, int]
     starts: tuple[float, ...]
     pending: int
+    host_starts: tuple[float, ...] = ()
     fleet: str = ""
+
+    @property
+    def host_runs(self) -> tuple[float, ...]:
+        """The starts of runs on the host in its window, in order."""
+        window = self.limits.host_attempts_window_seconds
+        return tuple(start for start in self.host_starts if start + window > self.now)
 
 
 class GateContext(LogFacts, frozen=True, kw_only=True):
@@ -214,8 +224,8 @@ def previous_verified(facts: LogFacts) -> GateResult:
 
 
 def cooldown(facts: LogFacts) -> GateResult:
-    """Give a host time after the end of its last run, whatever came of it."""
-    limit = facts.limits.cooldown_seconds
+    """Give a host time after the end of its last run, whatever came of it, and more each time it needs one again."""
+    limit = grown_cooldown(facts.limits, len(facts.host_runs))
     if facts.last_run_end is None:
         return _pass("cooldown", limit=_text(limit))
     elapsed = max(0.0, facts.now - facts.last_run_end)
@@ -223,6 +233,32 @@ def cooldown(facts: LogFacts) -> GateResult:
     if limit > 0 and facts.now < over:
         return _deny("cooldown", "cooldown", value=_text(elapsed), limit=_text(limit), next_time=over)
     return _pass("cooldown", value=_text(elapsed), limit=_text(limit))
+
+
+def grown_cooldown(limits: ClaimLimits, runs: int) -> float:
+    """Give the cooldown in seconds after so many runs on the host in its window: cooldown · 2^(runs - 1), capped.
+
+    The cap is `cooldown_maximum_seconds`; a rule's own cooldown that is longer holds as it is.
+    """
+    if limits.cooldown_seconds == 0:
+        return 0.0
+    doublings = min(max(0, runs - 1), DOUBLINGS_MAXIMUM)
+    grown = limits.cooldown_seconds * 2.0**doublings
+    return max(limits.cooldown_seconds, min(grown, limits.cooldown_maximum_seconds))
+
+
+def host_attempts(facts: LogFacts) -> GateResult:
+    """Call a human for a host that is repaired again and again: runs that helped count as well, for any incident."""
+    limit, window = facts.limits.host_attempts_maximum, facts.limits.host_attempts_window_seconds
+    if limit is None:
+        return _pass("host_attempts")
+    runs, bound = facts.host_runs, f"{limit} in {_text(window)} s"
+    if window > WINDOW_MAXIMUM_SECONDS:
+        return _deny("host_attempts", "window_too_long", value=_text(window), limit=_text(WINDOW_MAXIMUM_SECONDS))
+    if len(runs) < limit:
+        return _pass("host_attempts", value=str(len(runs)), limit=bound)
+    next_time = runs[-limit] + window if limit else 0.0
+    return _deny("host_attempts", "host_attempts_exhausted", value=str(len(runs)), limit=bound, next_time=next_time)
 
 
 def attempts(facts: LogFacts) -> GateResult:
@@ -278,6 +314,7 @@ GATES: tuple[Gate, ...] = (
     target_lock,
     delegate_lock,
     previous_verified,
+    host_attempts,
     cooldown,
     attempts,
     group_concurrency,
@@ -290,6 +327,7 @@ CLAIM_GATES: tuple[ClaimGate, ...] = (
     fleet_event,
     target_lock,
     previous_verified,
+    host_attempts,
     cooldown,
     attempts,
     group_concurrency,

@@ -37,7 +37,10 @@ class GateResult(msgspec.Struct, frozen=True):
 
 
 class ClaimLimits(msgspec.Struct, frozen=True):
-    """The limits under which a claim is valid: carried by the claim, so that every reader judges it alike."""
+    """The limits under which a claim is valid: carried by the claim, so that every reader judges it alike.
+
+    Claims of versions that knew no `host_attempts_maximum` carry None: they were made without this limit.
+    """
 
     cooldown_seconds: float
     attempts_maximum: int
@@ -46,6 +49,9 @@ class ClaimLimits(msgspec.Struct, frozen=True):
     starts_maximum: int
     starts_window_seconds: float
     refuses_fleet_events: bool = False
+    host_attempts_maximum: int | None = None
+    host_attempts_window_seconds: float = 0.0
+    cooldown_maximum_seconds: float = 0.0
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine.started", tag_field="type"):

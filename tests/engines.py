@@ -72,6 +72,7 @@ class Rules(msgspec.Struct, frozen=True):
     deadline_seconds: float = 60
     signals: tuple[str, ...] = ()
     concurrency_maximum: int = 10
+    host_attempts_maximum: int = 5
     idempotent: bool = False
     then: str = "true"
     """What the playbook's shell command does after its effect."""
@@ -99,6 +100,7 @@ def policy(rules: Rules) -> bytes:
             "limits": {
                 "samples_minimum": 10,
                 "group_concurrency_maximum": rules.concurrency_maximum,
+                "host_attempts_maximum": rules.host_attempts_maximum,
                 "fleet_events": "allow",  # many hosts fail at once in these tests
             },
         }
