@@ -15,6 +15,7 @@ from console import fleets
 from console.errors import IncidentNotFoundError
 from console.sentences import say
 from detectors.fleet import FleetView
+from detectors.hostnames import folded
 from detectors.signals import Signal, SignalKind
 from remediations.acceptance import Breach
 from remediations.decisions import covers
@@ -236,7 +237,7 @@ def find_incident(ledger: Ledger, wanted: str) -> Incident:
         return begun[0]
     if begun:
         raise IncidentNotFoundError(f"incident {wanted!r} is not unique, it may be: {_named(begun)}")
-    of_host = [incident for incident in known.values() if incident.host == wanted.lower()]
+    of_host = [incident for incident in known.values() if incident.host == folded(wanted)]
     if of_host:
         return max(of_host, key=lambda incident: (incident.is_open, incident.opened_offset))
     raise IncidentNotFoundError(f"no incident {wanted!r}; {_suggestion(ledger, wanted)}")
@@ -264,7 +265,7 @@ def _incident_of(record: Record) -> str:
 def _concerns(record: Record, wanted: str) -> bool:
     if isinstance(record, OF_NO_HOST):
         return bool(fleets.fleet_id(record))
-    return record.incident_id.startswith(wanted.lower()) or record.host == wanted.lower()
+    return record.incident_id.startswith(wanted.lower()) or record.host == folded(wanted)
 
 
 def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from detectors.hostnames import EXACT_HOST, folded, is_short_for
 from detectors.signals import HostState, HostStatus
 from remediations.delegates import Delegates
-from remediations.inventory import EXACT_HOST
 from remediations.playbooks import Playbook
 from remediations.policies import WINDOW_MAXIMUM_SECONDS, Limits, Rule, RuleMode
 from remediations.records import ClaimLimits, GateResult
@@ -61,7 +61,8 @@ class GateContext(LogFacts, frozen=True, kw_only=True):
     `evidence_time` is the event time of the newest evidence of the trouble. `status` is the host's roster entry,
     `target` its entry in the inventory, `playbook` that of the catalogue, each None if there is none. `input_problem`
     says why an input has no value, empty if all have. `delegate_holder` is the unfinished action that works on a
-    delegate or through the host, empty if none.
+    delegate or through the host, empty if none. `nearest` is the inventory's host that is spelled most like one that it
+    does not have; `namesakes` are other hosts of the roster that the inventory knows as the same host.
     """
 
     host: str
@@ -75,6 +76,8 @@ class GateContext(LogFacts, frozen=True, kw_only=True):
     input_problem: str
     delegates: Delegates = Delegates()
     delegate_holder: str = ""
+    nearest: str = ""
+    namesakes: tuple[str, ...] = ()
 
 
 type Gate = Callable[[GateContext], GateResult]
@@ -139,18 +142,30 @@ def human_needed(facts: LogFacts) -> GateResult:
 
 
 def valid_target(context: GateContext) -> GateResult:
-    """Act on exactly one host of the inventory, never on a pattern."""
+    """Act on exactly one host of the inventory, known by one name, never on a pattern."""
     if EXACT_HOST.fullmatch(context.host) is None:
         return _deny("valid_target", "host_name_refused", value=context.host, limit=EXACT_HOST.pattern)
-    if context.target is None or context.target.name != context.host:
-        return _deny("valid_target", "host_unknown", value=context.host)
+    known_as = "" if context.target is None else folded(context.target.name)
+    is_alike = is_short_for(context.host, known_as) or is_short_for(known_as, context.host)
+    if context.target is None or not (known_as == context.host or is_alike):
+        return unknown_host(context.host, context.nearest)
+    if known_as != context.host and context.namesakes:
+        names = _list((context.host, *context.namesakes))
+        return _deny("valid_target", "host_ambiguous", value=f"{names} for {context.target.name}")
     return _pass("valid_target", value=context.host)
+
+
+def unknown_host(host: str, nearest: str) -> GateResult:
+    """Deny for a host that the inventory does not have; the nearest spelling is most likely what was meant."""
+    hint = f"; the nearest name there is {nearest}" if nearest else ""
+    return _deny("valid_target", "host_unknown", value=host + hint)
 
 
 def protected_hosts(context: GateContext) -> GateResult:
     """Leave the hosts alone that the policy protects."""
-    if context.host in context.policy.protected_hosts:
-        return _deny("protected_hosts", "host_protected", value=context.host)
+    name = context.host if context.target is None else context.target.name
+    if name in context.policy.protected_hosts:
+        return _deny("protected_hosts", "host_protected", value=name)
     return _pass("protected_hosts", value=context.host)
 
 

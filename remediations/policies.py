@@ -85,7 +85,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `samples_minimum` is the maturity of a host's model in samples;
     `group_concurrency_maximum` counts unfinished runs in each inventory group of the host;
     at most `starts_maximum` runs start in any `starts_window_seconds`; at most `host_attempts_maximum` runs start on
-    one host in any `host_attempts_window_seconds`, over all incidents and whatever came of them, then a human is called;
+    one host in any `host_attempts_window_seconds`, over all incidents whatever came of them, then a human is called;
     a host's cooldown doubles with each further run in that window, up to `cooldown_maximum_seconds`, and is never
     shorter than the rule's; `fleet_events` that are refused let only rules act that answer kind `fleet`.
     """

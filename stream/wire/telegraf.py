@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 
+from detectors.hostnames import without_port
 from detectors.samples import MetricSample, Source
 from stream.wire.arrivals import Arrival, Decoded
 from stream.wire.documents import parse_object
@@ -93,7 +94,7 @@ def read_host(arrival: Arrival, tags: dict[str, str]) -> tuple[str, str]:
     tag = next((tag for tag in HOST_TAGS if tags.get(tag)), "")
     if not tag:
         return host_of_key(arrival), ""
-    name = tags[tag].rpartition(":")[0] or tags[tag] if tag == "instance" else tags[tag]
+    name = without_port(tags[tag]) if tag == "instance" else tags[tag]
     return host_named(name, f"tags.{tag}"), tag
 
 

@@ -41,6 +41,7 @@ CASES: dict[tuple[Reason, str], tuple[str, object, bytes | None]] = {
     (Reason.NO_HOST, "text with a time and no tag"): ("auto", b"2026-11-21T02:19:59Z Connection reset", None),
     (Reason.BAD_HOST, "a path"): ("telegraf", changed(CPU, tags={"host": "../../etc"}), None),
     (Reason.BAD_HOST, "a template"): ("telegraf", changed(CPU, tags={"host": "{{ lookup('pipe','id') }}"}), None),
+    (Reason.BAD_HOST, "an IPv6 address"): ("telegraf", changed(CPU, tags={"instance": "2001:db8::77"}), None),
     (Reason.BAD_HOST, "a pattern"): ("telegraf", changed(CPU, tags={"host": "web*"}), None),
     (Reason.BAD_HOST, "a newline"): ("json", changed(LOG, host="web\n01"), None),
     (Reason.BAD_HOST, "too long"): ("json", changed(LOG, host="a" * 254), None),
@@ -102,3 +103,10 @@ def test_a_record_without_any_time_is_refused(timestamp: float) -> None:
 def test_every_reason_has_a_case() -> None:
     """A reason that nothing can give is no reason."""
     assert set(Reason) == {reason for reason, _ in CASES} | {Reason.TOMBSTONE, Reason.NO_TIME}
+
+
+def test_an_address_is_told_whole_and_with_what_to_do() -> None:
+    """An IPv6 address in the host's place loses no group to a port that it does not have."""
+    value = bytes_of(changed(CPU, tags={"instance": "2001:db8::77"}))
+    with pytest.raises(Refused, match=r"'2001:db8::77' is an IPv6 address: give the host a name"):
+        decode("telegraf", value, None, KAFKA_TIME, Source("t", 0, 0), WireLimits(), NOW)
