@@ -26,7 +26,7 @@ from console.options import NO, AsJson, Config, Servers, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import draw_entry, tail_run
-from remediations.acceptance import breaches, read_accepted
+from remediations.acceptance import breaches, judge_new, read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
 from remediations.records import Seen
@@ -112,10 +112,13 @@ def demo(
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     settings = load_settings(config)
-    book = load_rulebook(*map(Path, rule_files(settings)))
-    unseen = {} if settings.engine.accepted else book.playbook_digests  # an engine accepts them when it first sees them
-    book = book.with_accepted(unseen | read_accepted(accepted_file(settings)))
-    answer = queries.rules(book, breaches(Path(settings.engine.playbooks), book.playbooks))
+    book, folder = load_rulebook(*map(Path, rule_files(settings))), Path(settings.engine.playbooks)
+    known, breaking = read_accepted(accepted_file(settings)), dict[str, str]()
+    if not settings.engine.accepted:  # an engine accepts what keeps the contract when it first sees it
+        judged = judge_new(folder, book.playbooks, known)
+        known, breaking = judged.digests, judged.breaches
+    book = book.with_accepted(known, breaking)
+    answer = queries.rules(book, breaches(folder, book.playbooks))
     show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 

@@ -18,6 +18,7 @@ from detectors.fleet import FleetView
 from detectors.hostnames import folded
 from detectors.signals import Signal, SignalKind
 from remediations.acceptance import Breach
+from remediations.arming import disarmed
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.ledger import Ledger
@@ -124,7 +125,10 @@ class AuditLine(msgspec.Struct, frozen=True):
 
 
 class RuleRow(msgspec.Struct, frozen=True):
-    """One rule of the policy, with the hosts of the inventory that it is meant for; denied if not `is_accepted`."""
+    """One rule of the policy, with the hosts of the inventory that it is meant for; denied if not `is_accepted`.
+
+    `not_armed` says why it can never act as things are, empty if it can.
+    """
 
     rule: str
     mode: RuleMode
@@ -134,6 +138,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     cooldown_seconds: float
     attempts_maximum: int
     is_accepted: bool
+    not_armed: str = ""
 
 
 class RulesAnswer(msgspec.Struct, frozen=True):
@@ -148,6 +153,7 @@ class RulesAnswer(msgspec.Struct, frozen=True):
 
 def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
     """The rulebook without what may be secret in it (variables of hosts, inputs)."""
+    why = {each.rule: each.reason for each in disarmed(book)}
     return RulesAnswer(
         rules=tuple(
             RuleRow(
@@ -159,6 +165,7 @@ def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
                 cooldown_seconds=rule.cooldown_seconds,
                 attempts_maximum=rule.attempts_maximum,
                 is_accepted=book.playbooks[rule.playbook].accepted_digest == book.playbooks[rule.playbook].digest,
+                not_armed=why.get(rule.name, ""),
             )
             for rule in book.policy.rules
         ),

@@ -28,10 +28,11 @@ class Rulebook(msgspec.Struct, frozen=True):
     policy_digest: str
     inventory_digest: str
 
-    def with_accepted(self, digests: Mapping[str, str]) -> "Rulebook":
-        """Give the rulebook in which playbooks may run under these digests alone."""
+    def with_accepted(self, digests: Mapping[str, str], breaches: Mapping[str, str] | None = None) -> "Rulebook":
+        """Give the rulebook in which playbooks may run under these digests alone; `breaches` say why others may not."""
+        why = breaches or {}
         playbooks = {
-            name: msgspec.structs.replace(playbook, accepted_digest=digests.get(name, ""))
+            name: msgspec.structs.replace(playbook, accepted_digest=digests.get(name, ""), breach=why.get(name, ""))
             for name, playbook in self.playbooks.items()
         }
         return msgspec.structs.replace(self, playbooks=playbooks)

@@ -21,7 +21,10 @@ type Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 
 
 class RuleMode(enum.Enum):
-    """How far a rule may go: say what it would do, ask a human first, or act."""
+    """How far a rule may go: say what it would do, ask a human first, or act.
+
+    Humans can not be asked yet: until there are approvals, a rule in mode APPROVE never acts.
+    """
 
     OBSERVE = "observe"
     APPROVE = "approve"

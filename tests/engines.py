@@ -31,27 +31,41 @@ PLAYBOOK = """\
 - name: Append
   hosts: all
   gather_facts: false
+  serial: 1
   any_errors_fatal: true
+  max_fail_percentage: 0
   tasks:
     - name: Take the marker
       ansible.builtin.import_role:
         name: marker
-    - name: Have the effect
-      ansible.builtin.command:
-        argv:
-          - /bin/sh
-          - -c
-          - 'echo "$1" >> "$2"; {then}'
-          - append
-          - "{{{{ tidegate_action_id }}}}"
-          - "{{{{ effects_file }}}}"
-      changed_when: true
-    - name: Mark success
-      ansible.builtin.import_role:
-        name: marker
-        tasks_from: done
-      vars:
-        marker_outcome: successful
+    - name: Append under the marker
+      block:
+        - name: Have the effect
+          ansible.builtin.command:
+            argv:
+              - /bin/sh
+              - -c
+              - 'echo "$1" >> "$2"; {then}'
+              - append
+              - "{{{{ tidegate_action_id }}}}"
+              - "{{{{ effects_file }}}}"
+          changed_when: true
+        - name: Mark success
+          ansible.builtin.import_role:
+            name: marker
+            tasks_from: done
+          vars:
+            marker_outcome: successful
+      rescue:
+        - name: Mark failure
+          ansible.builtin.import_role:
+            name: marker
+            tasks_from: done
+          vars:
+            marker_outcome: failed
+        - name: Fail
+          ansible.builtin.fail:
+            msg: It failed.
 """
 
 SIDECAR = """\

@@ -4,6 +4,7 @@ import asyncio
 from importlib.metadata import version
 from pathlib import Path
 
+from remediations.arming import disarmed
 from remediations.catalogue import read_playbooks
 from remediations.errors import DocumentError
 from remediations.playbooks import Playbook
@@ -45,6 +46,18 @@ async def introduce(context: EngineContext) -> None:
         )
     )
     context.events.info("engine.rules", engine=context.engine, policy=book.policy_digest)
+    tell_disarmed(context)
+
+
+def tell_disarmed(context: EngineContext) -> None:
+    """Name the playbooks that were not accepted because of what they break, and the rules that can never act."""
+    for playbook in context.rulebook.playbooks.values():
+        if playbook.breach:
+            context.events.warning("playbook.not_accepted", playbook=playbook.name, problem=playbook.breach)
+    rules = disarmed(context.rulebook)
+    context.metrics.rules_disarmed.set(len(rules))
+    for each in rules:
+        context.events.warning("rule.not_armed", rule=each.rule, reason=each.reason)
 
 
 async def change_of(context: EngineContext, playbook: Playbook) -> str:
