@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 from console import queries, rendering
 from console.demo.demo import run as run_demo
@@ -26,6 +26,7 @@ from console.options import NO, AsJson, Config, Servers, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
 from console.runs import draw_entry, tail_run
+from console.sentences import say
 from remediations.acceptance import breaches, judge_new, read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
@@ -112,7 +113,11 @@ def demo(
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     settings = load_settings(config)
-    book, folder = load_rulebook(*map(Path, rule_files(settings))), Path(settings.engine.playbooks)
+    try:
+        book, folder = load_rulebook(*map(Path, rule_files(settings))), Path(settings.engine.playbooks)
+    except RemediationError:
+        typer.echo("An engine refuses to start with these; one at work keeps the last that were right:", err=True)
+        raise
     known, breaking = read_accepted(accepted_file(settings)), dict[str, str]()
     if not settings.engine.accepted:  # an engine accepts what keeps the contract when it first sees it
         judged = judge_new(folder, book.playbooks, known)
@@ -139,8 +144,10 @@ def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
 def incidents(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
     """Open incidents, those that need a human first, then the newest closed ones."""
     now = time.time()
-    rows = queries.incidents(asyncio.run(read_audit(settings_of(config, bootstrap_servers))), now)
-    show(rows, rendering.draw_incidents(rows, now), as_json=as_json)
+    entries = asyncio.run(read_audit(settings_of(config, bootstrap_servers)))
+    rows = queries.incidents(entries, now)
+    banner = [rendering.plain(f"▲ {say(each)}", "bold red") for each in queries.refused_rules(entries)]
+    show(rows, Group(*banner, rendering.draw_incidents(rows, now)), as_json=as_json)
 
 
 @app.command()

@@ -27,9 +27,12 @@ from remediations.policies import RuleMode
 from remediations.records import (
     OF_NO_HOST,
     DecisionMade,
+    EngineStarted,
     Entry,
     GateResult,
     Record,
+    RulesChanged,
+    RulesRefused,
     Verdict,
     VerificationOutcome,
 )
@@ -187,6 +190,17 @@ def incidents(entries: Iterable[Entry], now: float, closed_maximum: int = CLOSED
     )
     closed = sorted((row for row in rows if row.phase is Phase.CLOSED), key=lambda row: -row.closed_time)
     return (*still_open, *closed[:closed_maximum])
+
+
+def refused_rules(entries: Iterable[Entry]) -> tuple[RulesRefused, ...]:
+    """What each engine refuses now: rules that were right again, or with which it started, end a refusal."""
+    found: dict[str, RulesRefused] = {}
+    for record in (entry.record for entry in entries):
+        if isinstance(record, RulesRefused):
+            found[record.engine] = record
+        elif isinstance(record, RulesChanged | EngineStarted):
+            found.pop(record.engine, None)
+    return tuple(found.values())
 
 
 def explain(entries: Iterable[Entry], wanted: str, now: float) -> Explanation:

@@ -22,6 +22,8 @@ from remediations.records import (
     IncidentOpened,
     IncidentUpdated,
     Record,
+    RulesChanged,
+    RulesRefused,
     RunClaimed,
     RunFinished,
     RunNotExecuted,
@@ -71,6 +73,8 @@ REASONS = {
     "rate_exceeded": "enough runs were started lately",
     "window_too_long": "the policy's window is longer than the log is remembered",
     "verified": "a run helped, shown by new data",
+    # What a run gives back of itself
+    "marker_of_another_audit_log": "marker of another audit log",
     # Why the ledger ignores a record
     "already_folded": "it was read before",
     "unknown_type": "this version does not know its type",
@@ -166,6 +170,15 @@ def _engine_started(record: EngineStarted) -> str:
     return f"engine {record.engine} {record.version} started with policy {digest[:12]} and {playbooks}"
 
 
+def _rules_changed(record: RulesChanged) -> str:
+    return f"engine {record.engine} goes on with policy {record.policy_digest.removeprefix('sha256:')[:12]}"
+
+
+def _rules_refused(record: RulesRefused) -> str:
+    kept = record.policy_digest.removeprefix("sha256:")[:12]
+    return f"engine {record.engine} refuses the rules as they are now and keeps policy {kept}: {record.problem}"
+
+
 def _opened(record: IncidentOpened) -> str:
     signal = record.signal
     blamed = "".join(
@@ -224,7 +237,7 @@ def results(record: Record | None) -> tuple[str, ...]:
         is_by_host = isinstance(value, dict) and value and value.keys() <= {record.host, *record.hosts}
         by_host = value if isinstance(value, dict) and is_by_host else {record.host: value}
         for host, given in by_host.items():
-            told.setdefault(host, []).append(f"{name}: {_given(given)}")
+            told.setdefault(host, []).append(f"{because(name)}: {_given(given)}")
     lines = [_shortened(f"result on {host}: {'; '.join(parts)}") for host, parts in told.items()]
     more = len(lines) - HOSTS_SHOWN
     return (*lines[:HOSTS_SHOWN], *([f"and the results on {more} more hosts"] if more > 0 else ()))
@@ -287,6 +300,8 @@ def _fleet_cleared(record: FleetCleared) -> str:
 
 _SAY: dict[type[Record], Callable[[Any], str]] = {
     EngineStarted: _engine_started,
+    RulesChanged: _rules_changed,
+    RulesRefused: _rules_refused,
     IncidentOpened: _opened,
     IncidentUpdated: _updated,
     DecisionMade: _decided,

@@ -29,7 +29,7 @@ def turns(
         happened = turn(seen, settings, raised=standing.event is not None)
         if happened is FleetTurn.RAISED:
             episode = standing.episode + 1
-            yield FleetRaised(fleet_id(group, episode), group, episode, seen, settings.share_minimum)
+            yield FleetRaised(fleet_id(group, episode, state.log_id), group, episode, seen, settings.share_minimum)
         elif happened is FleetTurn.CLEARED and standing.event is not None:
             yield FleetCleared(standing.event.fleet_id, group, seen, settings.share_clear)
 

@@ -175,6 +175,7 @@ class FleetStanding(msgspec.Struct, frozen=True):
 class LedgerState(msgspec.Struct):
     """All that a ledger remembers.
 
+    `log_id` is the identity of the log, empty before an engine has given it one.
     `offset` and `time` are those of the last folded entry. `unfinished` maps actions that hold a lock to their groups,
     `starts` are the times of valid starts within the longest window, `handled` maps ids of handled signals to their
     offsets, `closed` are the closed incidents that are remembered, oldest first, `ignored` counts records by reason,
@@ -183,6 +184,7 @@ class LedgerState(msgspec.Struct):
 
     offset: int = -1
     time: float = 0.0
+    log_id: str = ""
     incidents: dict[str, Incident] = {}
     actions: dict[str, Action] = {}
     hosts: dict[str, HostStanding] = {}

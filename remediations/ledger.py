@@ -38,6 +38,8 @@ from remediations.records import (
     IncidentClosed,
     IncidentOpened,
     IncidentUpdated,
+    RulesChanged,
+    RulesRefused,
     RunClaimed,
     RunFinished,
     RunNotExecuted,
@@ -131,7 +133,11 @@ class Ledger:
 
     # Fold rules: one for each type of record, each returns whether the record was valid
 
-    def _engine_started(self, _record: EngineStarted) -> Ruling:
+    def _engine_started(self, record: EngineStarted) -> Ruling:
+        self.state.log_id = self.state.log_id or record.log_id  # of several engines that make one the first is heard
+        return _VALID
+
+    def _rules_turned(self, _record: RulesChanged | RulesRefused) -> Ruling:
         return _VALID
 
     def _incident_opened(self, record: IncidentOpened) -> Ruling:
@@ -322,6 +328,8 @@ class Ledger:
         IncidentClosed: _incident_closed,
         FleetRaised: _fleet_turned,
         FleetCleared: _fleet_turned,
+        RulesChanged: _rules_turned,
+        RulesRefused: _rules_turned,
     }
 
     # Steps that several rules share

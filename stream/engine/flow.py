@@ -171,7 +171,7 @@ async def engine_at_work(
         await health.start()
         stack.push_async_callback(health.stop)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        yield EngineContext(
+        context = EngineContext(
             engine=engine,
             settings=settings,
             rulebook=rulebook,
@@ -185,6 +185,10 @@ async def engine_at_work(
             checkpoint=checkpoint,
             tasks=tasks,
         )
+        health.add_note(
+            "rules", lambda: context.rules_problem and f"the last right ones are kept: {context.rules_problem}"
+        )
+        yield context
 
 
 def read_rulebook(settings: Settings) -> Rulebook:

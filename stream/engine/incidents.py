@@ -52,9 +52,8 @@ async def write_signal(context: EngineContext, offset: int, signal: Signal) -> N
         await context.append(update_of(incident, offset, signal))
     elif signal.state is SignalState.RAISED:
         episode = ledger.next_episode(signal.host)
-        await context.append(
-            IncidentOpened(incident_id(signal.host, episode), signal.host, episode, signal, signal_offset=offset)
-        )
+        name = incident_id(signal.host, episode, ledger.state.log_id)
+        await context.append(IncidentOpened(name, signal.host, episode, signal, signal_offset=offset))
         context.events.info("incident.opened", host=signal.host, signal=signal.id, score=signal.score)
     context.checkpoint("W1")
 

@@ -21,6 +21,8 @@ from remediations.records import (
     FleetCleared,
     FleetRaised,
     Record,
+    RulesChanged,
+    RulesRefused,
     RunClaimed,
     Seen,
     Verdict,
@@ -182,6 +184,18 @@ def test_answers_are_json() -> None:
 
 LINES = [
     (STARTED, "engine.started", "", "engine engine-1 0.1.0 started with policy dddddddddddd and 1 playbook"),
+    (
+        RulesChanged("engine-1", "e" * 64, {}, ""),
+        "rules.changed",
+        "",
+        "engine engine-1 goes on with policy eeeeeeeeeeee",
+    ),
+    (
+        RulesRefused("engine-1", "policy.yml: is gone", "d" * 64),
+        "rules.refused",
+        "",
+        "engine engine-1 refuses the rules as they are now and keeps policy dddddddddddd: policy.yml: is gone",
+    ),
     (
         opened(),
         "incident.opened",
