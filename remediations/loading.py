@@ -192,6 +192,24 @@ def _working_sources(case: _Case) -> None:
                 raise PolicyError(case.file, f"rules[{number}].playbook", problem)
 
 
+def _timely_verification(case: _Case) -> None:
+    """Refuse a verification that ends before data after its settling could show anything: it would never tell."""
+    for number, rule in enumerate(case.policy.rules):
+        wanted, sidecar = rule.verification, case.playbooks[rule.playbook].sidecar
+        settle, deadline = (
+            (wanted or sidecar.verification).settle_seconds,
+            (wanted or sidecar.verification).deadline_seconds,
+        )
+        if deadline <= settle:
+            place = "verification.deadline_seconds" if wanted else "playbook"
+            whose = "is" if wanted else f"is {rule.playbook}, whose sidecar has a verification.deadline_seconds of"
+            problem = (
+                f"{whose} {deadline:g}, wanted at least {settle + LOOK_SECONDS:g}: only data from settle_seconds "
+                f"({settle:g}) after the run's end on count, and detect tells them within about {LOOK_SECONDS:g} s"
+            )
+            raise PolicyError(case.file, f"rules[{number}].{place}", problem)
+
+
 def _with_inputs(playbook: Playbook, sources: dict[str, InputSource]) -> Sidecar:
     return msgspec.structs.replace(playbook.sidecar, inputs=sources)
 
@@ -218,7 +236,10 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _answerable,
     _fitting_inputs,
     _working_sources,
+    _timely_verification,
 )
+
+LOOK_SECONDS = 2.0  # a reading of a host that is being repaired reaches the engine within that
 
 SAMPLE: dict[str, str | float] = {"incident_id": "0" * 32, "kind": SignalKind.ANOMALY.value, "score": 1.5}
 

@@ -5,11 +5,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from detectors.fleet import FleetSettings
 from detectors.signals import HostStatus
+from remediations import delegates
 from remediations.decisions import Decision, decide
+from remediations.delegates import Delegates
 from remediations.errors import PolicyError
+from remediations.fleets import turns
 from remediations.inventory import Inventory
 from remediations.loading import load_rulebook
+from remediations.playbooks import Targets
 from remediations.policies import Match, Policy
 from remediations.records import Verdict
 from tests.remediations.stories import NOW, PLAYBOOKS, Log, policy, rule, status
@@ -109,3 +114,44 @@ def test_the_age_of_the_evidence_does_not_hide_an_unknown_host() -> None:
     wanted = policy(rule(match=Match(groups=("web",))))
     decision = decide(incident, wanted, log.ledger, {"web-l": old}, INVENTORY, PLAYBOOKS, log.time + 9999)
     assert decision.record.reason == "host_unknown"
+
+
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [
+        pytest.param("LB-1", "", id="as the inventory spells it"),
+        pytest.param("lb-1", "delegate_unknown", id="as it does not"),
+    ],
+)
+def test_a_delegate_is_spelled_as_in_the_inventory(variable: str, reason: str) -> None:
+    """Ansible is told this very name, and knows the inventory's alone."""
+    inventory = Inventory(hosts={"web-1": {"balancer": variable}, "LB-1": {}})
+    sidecar = msgspec.structs.replace(PLAYBOOKS["restart"].sidecar, targets=Targets(delegates=("balancer",)))
+    playbook = msgspec.structs.replace(PLAYBOOKS["restart"], sidecar=sidecar)
+    target = inventory.resolve("web-1")
+    assert target is not None
+    assert delegates.find(playbook, target, inventory).reason == reason
+
+
+def test_a_host_under_two_names_has_one_run_at_a_time() -> None:
+    """A run that began under one name keeps off those under another."""
+    log = Log()
+    log.start(log.open("app-1"), "first")
+    holder = delegates.busy_through("app-1.example", Delegates(), log.ledger.unfinished(), PLAYBOOKS, INVENTORY)
+    assert holder == "first"
+
+
+def test_a_fleet_event_counts_hosts_by_each_of_their_names() -> None:
+    """Hosts that records spell in another way than the inventory are members of its groups all the same."""
+    hosts = tuple(f"CACHE-{number}" for number in range(4))
+    inventory = Inventory(
+        hosts={host: {} for host in hosts},
+        host_groups=dict.fromkeys(hosts, ("cache",)),
+        groups={"all": hosts, "cache": hosts},
+    )
+    log = Log()
+    for host in hosts:
+        log.open(host.lower())
+    (event,) = turns(log.ledger.state, inventory, FleetSettings(groups=("cache",)), log.time)
+    assert (event.group, event.view.affected, event.view.known) == ("cache", 4, 4)
+    assert set(event.view.hosts) == {host.lower() for host in hosts}

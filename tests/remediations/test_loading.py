@@ -318,3 +318,24 @@ def refusal(folder: Path, rules: str) -> str:
     except PolicyError as error:
         return str(error).removeprefix(f"{folder}/policy.yml: ")
     return ""
+
+
+@pytest.mark.parametrize(
+    ("rules", "sidecar", "place", "least"),
+    [
+        pytest.param("{settle_seconds: 30, deadline_seconds: 31}", "", "", "", id="a second is left"),
+        pytest.param(
+            "{settle_seconds: 30, deadline_seconds: 30}", "", "verification.deadline", "32", id="none is left"
+        ),
+        pytest.param("{settle_seconds: 0, deadline_seconds: 0}", "", "verification.deadline", "2", id="no time at all"),
+        pytest.param("", "{settle_seconds: 40, deadline_seconds: 20}", "playbook", "42", id="the sidecar's own"),
+        pytest.param("{}", "{settle_seconds: 40, deadline_seconds: 20}", "", "", id="the rule's own wins"),
+    ],
+)
+def test_a_verification_that_can_never_tell_is_refused(
+    folder: Path, rules: str, sidecar: str, place: str, least: str
+) -> None:
+    """Nothing can show in time what came of the run: the message says what would be long enough."""
+    (folder / "playbooks/restart.meta.yml").write_text(SIDECAR + (f"verification: {sidecar}\n" if sidecar else ""))
+    said = refusal(folder, a_rule(**({"verification": rules} if rules else {})))
+    assert (place in said, f"wanted at least {least}" in said) == (True, True) if place else said == ""
