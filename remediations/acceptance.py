@@ -60,7 +60,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def judge_new(folder: Path, playbooks: Mapping[str, Playbook], known: Mapping[str, str]) -> Judged:
-    """Take what was never seen before, if it keeps the contract: what breaks it waits until somebody accepts it."""
+    """Take what was never seen before, if it keeps the contract: what breaks it waits until it is mended."""
     new = [playbook for name, playbook in sorted(playbooks.items()) if name not in known]
     found = {playbook.name: _findings(folder, playbook) for playbook in new}
     return Judged(
@@ -92,4 +92,4 @@ def _findings(folder: Path, playbook: Playbook) -> tuple[Finding, ...]:
     try:
         return judge(read_tree(folder.absolute(), Path(playbook.path)))
     except PlaybookError as error:
-        return (Finding(Path(playbook.path).name, 1, JUDGED, f"cannot be judged: {error}"),)
+        return (Finding(Path(playbook.path).name, 1, JUDGED, f"cannot be judged: {' '.join(str(error).split())}"),)
