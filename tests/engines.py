@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from aiokafka import TopicPartition
 
 from detectors.signals import Evidence, HostState, HostStatus, Notice, Signal, SignalKind, SignalState
 from remediations.ledger import Ledger
@@ -21,7 +20,7 @@ from remediations.runs import MarkerState, RunRequest, RunResult, RunStatus, Tas
 from stream.audit.log import open_reader
 from stream.engine.context import Checkpoint, Runner
 from stream.engine.flow import work
-from stream.kafka import open_consumer, open_producer
+from stream.kafka import open_producer
 from stream.settings import EngineSettings
 from stream.topics import ensure_topics
 from tests.kafka import Kafka
@@ -202,22 +201,6 @@ class Fleet:
                 await producer.send_and_wait(self.settings.topics.signals, value, key=notice.host.encode())
         finally:
             await producer.stop()
-
-    async def statuses(self) -> list[HostStatus]:
-        """Every entry of the roster that was told so far."""
-        consumer, partition = await open_consumer(self.settings.kafka), TopicPartition(self.settings.topics.signals, 0)
-        found: list[HostStatus] = []
-        try:
-            consumer.assign([partition])
-            await consumer.seek_to_beginning(partition)
-            end = (await consumer.end_offsets([partition]))[partition]
-            while await consumer.position(partition) < end:
-                for record in (await consumer.getmany(partition, timeout_ms=200)).get(partition, []):
-                    notice = msgspec.json.decode(record.value or b"", type=Notice)
-                    found += [notice] if isinstance(notice, HostStatus) else []
-        finally:
-            await consumer.stop()
-        return found
 
     async def fail(self, host: str = "h1", number: int = 1) -> Signal:
         """The host becomes anomalous, and detect says so."""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
 
-from detectors.signals import HostStatus
+from detectors.signals import HostStatus, Notice
 from remediations.records import RunFinished, RunVerified, VerificationOutcome
-from stream.kafka import open_producer
+from stream.kafka import open_consumer, open_producer
 from tests.engines import SHIPPED, FakeRunner, Fleet, Rules, cleared, fleet, until
 from tests.kafka import Kafka
 
@@ -57,6 +58,23 @@ async def report(one: Fleet) -> None:
         await producer.stop()
 
 
+async def statuses_of(one: Fleet) -> list[HostStatus]:
+    """Every entry of the roster that was told so far."""
+    consumer, partition = await open_consumer(one.settings.kafka), TopicPartition(one.settings.topics.signals, 0)
+    found: list[HostStatus] = []
+    try:
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        while await consumer.position(partition) < end:
+            for record in (await consumer.getmany(partition, timeout_ms=200)).get(partition, []):
+                notice = msgspec.json.decode(record.value or b"", type=Notice)
+                found += [notice] if isinstance(notice, HostStatus) else []
+    finally:
+        await consumer.stop()
+    return found
+
+
 @pytest.mark.timeout(180)
 async def test_a_run_is_judged_before_the_roster_is_repeated(kafka: Kafka, tmp_path: Path) -> None:
     """The signal clears while the run settles; what comes after that is told at once, of this host and of no other."""
@@ -66,13 +84,13 @@ async def test_a_run_is_judged_before_the_roster_is_repeated(kafka: Kafka, tmp_p
         one.settings = msgspec.structs.replace(one.settings, detect=slow)
         one.settings_file.write_bytes(msgspec.json.encode(one.settings))
         async with detect(one):
-            await until(one.statuses, lambda found: {"h1", "h2"} <= {each.host for each in found}, 60)
+            await until(lambda: statuses_of(one), lambda found: {"h1", "h2"} <= {each.host for each in found}, 60)
             async with one.engine(runner=FakeRunner()):
                 signal = await one.fail()
                 await one.wait_for("run.finished")
                 await one.publish(cleared(signal))
                 records = await one.wait_for("run.verified")
-            statuses = await one.statuses()
+            statuses = await statuses_of(one)
         (verified,) = [record for record in records if isinstance(record, RunVerified)]
         assert (verified.outcome, verified.reason) == (VerificationOutcome.SUCCESS, "signals_cleared")
         (ended,) = [entry.time for entry in await one.entries() if isinstance(entry.record, RunFinished)]
