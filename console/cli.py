@@ -16,7 +16,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 from console import queries, rendering
 from console.chains import draw_chain
@@ -32,9 +32,9 @@ from console.outlets import escaped, open_outlets
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit, verify_topic
 from console.runs import draw_entry, tail_run
-from console.sentences import counted
+from console.sentences import counted, say
 from detectors.signals import Notice
-from remediations.acceptance import breaches, read_accepted
+from remediations.acceptance import breaches, judge_new, read_accepted
 from remediations.errors import RemediationError
 from remediations.records import Entry, Seen
 from stream.audit.log import read_head
@@ -142,10 +142,17 @@ def demo(
 def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     settings = load_settings(config)
-    book = read_files(settings)
-    unseen = {} if settings.engine.accepted else book.playbook_digests  # an engine accepts them when it first sees them
-    book = book.with_accepted(unseen | read_accepted(accepted_file(settings)))
-    answer = queries.rules(book, breaches(Path(settings.engine.playbooks), book.playbooks))
+    try:
+        book, folder = read_files(settings), Path(settings.engine.playbooks)
+    except RemediationError:
+        typer.echo("An engine refuses to start with these; one at work keeps the last that were right:", err=True)
+        raise
+    known, breaking = read_accepted(accepted_file(settings)), dict[str, str]()
+    if not settings.engine.accepted:  # an engine accepts what keeps the contract when it first sees it
+        judged = judge_new(folder, book.playbooks, known)
+        known, breaking = judged.digests, judged.breaches
+    book = book.with_accepted(known, breaking)
+    answer = queries.rules(book, breaches(folder, book.playbooks))
     show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 
@@ -171,8 +178,10 @@ def hosts(*, config: Config = None, bootstrap_servers: Servers = "", as_json: As
 def incidents(*, config: Config = None, bootstrap_servers: Servers = "", as_json: AsJson = False) -> None:
     """Open incidents, those that need a human first, then the newest closed ones."""
     now = time.time()
-    rows = queries.incidents(asyncio.run(read_audit(settings_of(config, bootstrap_servers))), now)
-    show(rows, rendering.draw_incidents(rows, now), as_json=as_json)
+    entries = asyncio.run(read_audit(settings_of(config, bootstrap_servers)))
+    rows = queries.incidents(entries, now)
+    banner = [rendering.plain(f"▲ {say(each)}", "bold red") for each in queries.refused_rules(entries)]
+    show(rows, Group(*banner, rendering.draw_incidents(rows, now)), as_json=as_json)
 
 
 @app.command()

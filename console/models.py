@@ -22,6 +22,7 @@ from console.rendering import plain
 from console.requests import By, Reason, Wait, checked, request, tell
 from console.sentences import ago, utc
 from detectors.commands import ModelReset, ModelRollback, told
+from detectors.hostnames import folded
 from detectors.saves import SavedState
 from detectors.signals import HostState, Notice
 
@@ -98,6 +99,7 @@ def parse_time(text: str) -> float:
 def model_of(notices: Iterable[Notice], host: str) -> ModelAnswer:
     """What the roster says of the model of a host. Raises HostNotFoundError."""
     newest = newest_statuses(notices)
+    host = folded(host) or host
     if host not in newest:
         there_are = f"{len(newest)} others are: see `tidegate hosts`" if newest else "no host is"
         raise HostNotFoundError(f"host {host!r} is not in the roster of the last minutes; {there_are}")

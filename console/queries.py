@@ -15,8 +15,10 @@ from console import fleets
 from console.errors import IncidentNotFoundError
 from console.sentences import say
 from detectors.fleet import FleetView
+from detectors.hostnames import folded
 from detectors.signals import Signal, SignalKind
 from remediations.acceptance import Breach
+from remediations.arming import disarmed
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.ledger import Ledger
@@ -25,9 +27,12 @@ from remediations.policies import RuleMode
 from remediations.records import (
     OF_NO_HOST,
     DecisionMade,
+    EngineStarted,
     Entry,
     GateResult,
     Record,
+    RulesChanged,
+    RulesRefused,
     Verdict,
     VerificationOutcome,
 )
@@ -129,7 +134,10 @@ class AuditLine(msgspec.Struct, frozen=True):
 
 
 class RuleRow(msgspec.Struct, frozen=True):
-    """One rule of the policy, with the hosts of the inventory that it is meant for; denied if not `is_accepted`."""
+    """One rule of the policy, with the hosts of the inventory that it is meant for; denied if not `is_accepted`.
+
+    `not_armed` says why it can never act as things are, empty if it can.
+    """
 
     rule: str
     mode: RuleMode
@@ -139,6 +147,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     cooldown_seconds: float
     attempts_maximum: int
     is_accepted: bool
+    not_armed: str = ""
 
 
 class RulesAnswer(msgspec.Struct, frozen=True):
@@ -153,6 +162,7 @@ class RulesAnswer(msgspec.Struct, frozen=True):
 
 def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
     """The rulebook without what may be secret in it (variables of hosts, inputs)."""
+    why = {each.rule: each.reason for each in disarmed(book)}
     return RulesAnswer(
         rules=tuple(
             RuleRow(
@@ -164,6 +174,7 @@ def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
                 cooldown_seconds=rule.cooldown_seconds,
                 attempts_maximum=rule.attempts_maximum,
                 is_accepted=book.playbooks[rule.playbook].accepted_digest == book.playbooks[rule.playbook].digest,
+                not_armed=why.get(rule.name, ""),
             )
             for rule in book.policy.rules
         ),
@@ -185,6 +196,17 @@ def incidents(entries: Iterable[Entry], now: float, closed_maximum: int = CLOSED
     )
     closed = sorted((row for row in rows if row.phase is Phase.CLOSED), key=lambda row: -row.closed_time)
     return (*still_open, *closed[:closed_maximum])
+
+
+def refused_rules(entries: Iterable[Entry]) -> tuple[RulesRefused, ...]:
+    """What each engine refuses now: rules that were right again, or with which it started, end a refusal."""
+    found: dict[str, RulesRefused] = {}
+    for record in (entry.record for entry in entries):
+        if isinstance(record, RulesRefused):
+            found[record.engine] = record
+        elif isinstance(record, RulesChanged | EngineStarted):
+            found.pop(record.engine, None)
+    return tuple(found.values())
 
 
 def explain(entries: Iterable[Entry], wanted: str, now: float) -> Explanation:
@@ -242,7 +264,7 @@ def find_incident(ledger: Ledger, wanted: str) -> Incident:
         return begun[0]
     if begun:
         raise IncidentNotFoundError(f"incident {wanted!r} is not unique, it may be: {_named(begun)}")
-    of_host = [incident for incident in known.values() if incident.host == wanted.lower()]
+    of_host = [incident for incident in known.values() if incident.host == folded(wanted)]
     if of_host:
         return max(of_host, key=lambda incident: (incident.is_open, incident.opened_offset))
     raise IncidentNotFoundError(f"no incident {wanted!r}; {_suggestion(ledger, wanted)}")
@@ -270,7 +292,7 @@ def _incident_of(record: Record) -> str:
 def _concerns(record: Record, wanted: str) -> bool:
     if isinstance(record, OF_NO_HOST):
         return bool(fleets.fleet_id(record))
-    return record.incident_id.startswith(wanted.lower()) or record.host == wanted.lower()
+    return record.incident_id.startswith(wanted.lower()) or record.host == folded(wanted)
 
 
 def _incident_row(ledger: Ledger, incident: Incident, now: float) -> IncidentRow:

@@ -161,7 +161,7 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
     for row in answer.rules:
         table.add_row(
             plain(row.rule),
-            plain(row.mode.value, MODES[row.mode]),
+            plain(row.mode.value, MODES[row.mode]).append_text(Text(", not armed" if row.not_armed else "", "red")),
             plain(row.playbook),
             ", ".join(kind.value for kind in row.kinds),
             span(row.cooldown_seconds),
@@ -170,9 +170,8 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
         )
     line = f"sound: {answer.hosts} hosts, playbooks {', '.join(answer.playbooks)}"
     protected = f"; never touched: {', '.join(answer.protected_hosts)}" if answer.protected_hosts else ""
-    denied = ", ".join(sorted({row.playbook for row in answer.rules if not row.is_accepted}))
-    words = f"▲ not accepted as its files are, every run is denied: {denied}; see `tidegate playbooks accept`"
-    warnings = [plain(words, "yellow")] if denied else []
+    disarmed = [row for row in answer.rules if row.not_armed]
+    warnings = [plain(f"▲ rule {row.rule} is not armed: {row.not_armed}", "yellow") for row in disarmed]
     warnings += [plain(f"▲ {breach.words}", "yellow") for breach in answer.breaches]
     return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 

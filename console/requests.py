@@ -16,6 +16,7 @@ from console.errors import CommandError, TypedError
 from console.options import NO, show
 from console.rendering import plain
 from detectors.commands import Answer, Command, kind_of
+from detectors.hostnames import folded
 from stream.kafka import open_consumer, open_producer
 from stream.settings import Settings
 from stream.topics import require_topics
@@ -36,7 +37,13 @@ class Request(msgspec.Struct, frozen=True):
 
     def stamp(self, host: str) -> dict[str, Any]:
         """The fields that all commands have; each command gets a name of its own."""
-        return {"id": uuid.uuid4().hex, "host": host, "time": self.time, "by": self.by, "reason": self.reason}
+        return {
+            "id": uuid.uuid4().hex,
+            "host": folded(host) or host,
+            "time": self.time,
+            "by": self.by,
+            "reason": self.reason,
+        }
 
 
 def request(by: str, reason: str) -> Request:

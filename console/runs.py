@@ -8,6 +8,7 @@ from console.errors import RunNotFoundError
 from console.queries import audit_line
 from console.rendering import draw_audit_line, plain
 from console.sentences import results
+from detectors.hostnames import folded
 from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunStarted
 from stream.audit.log import open_reader
 from stream.settings import Settings
@@ -32,7 +33,7 @@ def find_run(entries: Iterable[Entry], wanted: str) -> str:
     if begun:
         names = ", ".join(f"{action_id[:12]} ({hosts[action_id]})" for action_id in begun[-NAMED:])
         raise RunNotFoundError(f"run {wanted!r} is not unique, it may be: {names}")
-    of_host = [action_id for action_id, host in hosts.items() if host == wanted.lower()]
+    of_host = [action_id for action_id, host in hosts.items() if host == folded(wanted)]
     if of_host:
         return of_host[-1]
     newest = ", ".join(f"{action_id[:12]} ({host})" for action_id, host in list(hosts.items())[-NAMED:])

@@ -22,6 +22,8 @@ from remediations.records import (
     IncidentOpened,
     IncidentUpdated,
     Record,
+    RulesChanged,
+    RulesRefused,
     RunClaimed,
     RunFinished,
     RunNotExecuted,
@@ -37,7 +39,7 @@ REASONS = {
     "all_gates_passed": "every gate let it pass",
     "would_run": "every gate let it pass, but the rule only observes",
     "no_rule": "no rule of the policy answers this signal",
-    "not_yet_approved": "the rule wants a human to approve it first",
+    "not_yet_approved": "the rule is not armed: it waits for an approval, and there are none in this version",
     "no_event": "there is no evidence to act on",
     "event_too_old": "the newest evidence is too old: a backlog is being read",
     "event_in_future": "the evidence is dated in the future: a clock is wrong",
@@ -49,12 +51,14 @@ REASONS = {
     "in_maintenance": "somebody works on the host: see `tidegate maintenance`",
     "needs_human": "automation has given up on this host until its incident is closed",
     "host_name_refused": "the name is a pattern or no host name",
-    "host_unknown": "the inventory has no host of exactly this name",
+    "host_unknown": "it is not in the inventory",
+    "host_ambiguous": "hosts of several names report that the inventory knows as one: give each its own name there",
     "host_protected": "the policy protects this host",
     "playbook_unknown": "the playbook folder has no such playbook",
     "host_not_targeted": "the playbook is not meant for any group of this host",
     "input_invalid": "an input of the playbook has no valid value",
-    "playbook_not_accepted": "its files are not those that were accepted: see `tidegate playbooks accept`",
+    "playbook_not_accepted": "the rule is not armed: its files are not those accepted, see `tidegate playbooks accept`",
+    "playbook_breaks_contract": "the rule is not armed: what breaks the contract is not accepted by itself",
     "delegate_missing": "the inventory does not say through which host to act",
     "delegate_unknown": "the host through which to act is not in the inventory",
     "delegate_protected": "the policy protects a host through which the playbook acts",
@@ -65,11 +69,14 @@ REASONS = {
     "verification_pending": "it is not known yet whether the previous run helped",
     "cooldown": "too soon after the last run on this host",
     "attempts_exhausted": "enough was tried for this incident",
+    "host_attempts_exhausted": "repaired often enough lately, and the trouble came back: a human is called",
     "no_group": "the host is in no inventory group, so no group limit can hold",
     "group_busy": "enough runs are under way in a group of this host",
     "rate_exceeded": "enough runs were started lately",
     "window_too_long": "the policy's window is longer than the log is remembered",
     "verified": "a run helped, shown by new data",
+    # What a run gives back of itself
+    "marker_of_another_audit_log": "marker of another audit log",
     # Why the ledger ignores a record
     "already_folded": "it was read before",
     "unknown_type": "this version does not know its type",
@@ -166,6 +173,15 @@ def _engine_started(record: EngineStarted) -> str:
     return f"engine {record.engine} {record.version} started with policy {digest[:12]} and {playbooks}"
 
 
+def _rules_changed(record: RulesChanged) -> str:
+    return f"engine {record.engine} goes on with policy {record.policy_digest.removeprefix('sha256:')[:12]}"
+
+
+def _rules_refused(record: RulesRefused) -> str:
+    kept = record.policy_digest.removeprefix("sha256:")[:12]
+    return f"engine {record.engine} refuses the rules as they are now and keeps policy {kept}: {record.problem}"
+
+
 def _opened(record: IncidentOpened) -> str:
     signal = record.signal
     blamed = "".join(
@@ -224,7 +240,7 @@ def results(record: Record | None) -> tuple[str, ...]:
         is_by_host = isinstance(value, dict) and value and value.keys() <= {record.host, *record.hosts}
         by_host = value if isinstance(value, dict) and is_by_host else {record.host: value}
         for host, given in by_host.items():
-            told.setdefault(host, []).append(f"{name}: {_given(given)}")
+            told.setdefault(host, []).append(f"{because(name)}: {_given(given)}")
     lines = [_shortened(f"result on {host}: {'; '.join(parts)}") for host, parts in told.items()]
     more = len(lines) - HOSTS_SHOWN
     return (*lines[:HOSTS_SHOWN], *([f"and the results on {more} more hosts"] if more > 0 else ()))
@@ -302,6 +318,8 @@ def _fleet_cleared(record: FleetCleared) -> str:
 
 _SAY: dict[type[Record], Callable[[Any], str]] = {
     EngineStarted: _engine_started,
+    RulesChanged: _rules_changed,
+    RulesRefused: _rules_refused,
     IncidentOpened: _opened,
     IncidentUpdated: _updated,
     DecisionMade: _decided,

@@ -21,7 +21,7 @@ type Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Breach(msgspec.Struct, frozen=True):
-    """Something in a playbook that may run although the contract does not allow it."""
+    """Something in a playbook that the contract does not allow."""
 
     playbook: str
     finding: Finding
@@ -52,23 +52,44 @@ def accept(file: Path, digests: Mapping[str, str]) -> None:
         raise PlaybookError(file, "", f"cannot be written: {cause.strerror}") from cause
 
 
-def accept_new(file: Path, digests: Mapping[str, str]) -> dict[str, str]:
-    """Accept the playbooks that were never seen before; give all accepted digests. Raises PlaybookError."""
+class Judged(msgspec.Struct, frozen=True):
+    """Which playbooks may run, under which digest, and what keeps a new one from it: in words, by playbook."""
+
+    digests: dict[str, str]
+    breaches: dict[str, str]
+
+
+def judge_new(folder: Path, playbooks: Mapping[str, Playbook], known: Mapping[str, str]) -> Judged:
+    """Take what was never seen before, if it keeps the contract: what breaks it waits until it is mended."""
+    new = [playbook for name, playbook in sorted(playbooks.items()) if name not in known]
+    found = {playbook.name: _findings(folder, playbook) for playbook in new}
+    return Judged(
+        digests=dict(known) | {playbook.name: playbook.digest for playbook in new if not found[playbook.name]},
+        breaches={name: Breach(name, findings[0]).words for name, findings in found.items() if findings},
+    )
+
+
+def accept_new(file: Path, folder: Path, playbooks: Mapping[str, Playbook]) -> Judged:
+    """Accept the playbooks that were never seen before and keep the contract. Raises PlaybookError."""
     known = read_accepted(file)
-    new = {name: digest for name, digest in digests.items() if name not in known}
+    judged = judge_new(folder, playbooks, known)
+    new = {name: digest for name, digest in judged.digests.items() if name not in known}
     if new:
         accept(file, new)
-    return known | new
+    return judged
 
 
 def breaches(folder: Path, playbooks: Mapping[str, Playbook]) -> tuple[Breach, ...]:
-    """Judge the playbooks that may run as their files are: one that is accepted by itself was read by nobody."""
-    accepted = [playbook for _, playbook in sorted(playbooks.items()) if playbook.accepted_digest == playbook.digest]
-    return tuple(Breach(playbook.name, finding) for playbook in accepted for finding in _findings(folder, playbook))
+    """Judge the playbooks that may run as their files are, and those that would if they broke nothing.
+
+    Earlier versions accepted by themselves what breaks the contract.
+    """
+    judged = [each for _, each in sorted(playbooks.items()) if each.accepted_digest == each.digest or each.breach]
+    return tuple(Breach(playbook.name, finding) for playbook in judged for finding in _findings(folder, playbook))
 
 
 def _findings(folder: Path, playbook: Playbook) -> tuple[Finding, ...]:
     try:
         return judge(read_tree(folder.absolute(), Path(playbook.path)))
     except PlaybookError as error:
-        return (Finding(Path(playbook.path).name, 1, JUDGED, f"cannot be judged: {error}"),)
+        return (Finding(Path(playbook.path).name, 1, JUDGED, f"cannot be judged: {' '.join(str(error).split())}"),)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from detectors.hostnames import folded
 from detectors.signals import HostState, HostStatus, SignalKind
 from remediations import delegates, fleets, inputs
 from remediations.delegates import Delegates
-from remediations.gates import GATES, GateContext, ask
+from remediations.gates import GATES, GateContext, ask, unknown_host
 from remediations.identities import action_id
 from remediations.incidents import Incident
 from remediations.inventory import Inventory
@@ -49,7 +50,7 @@ def decide(
     event = fleets.event_of(ledger.state, inventory.groups_of(incident.host))
     rule = first_match(policy, incident, inventory, event)
     if rule is None:
-        return Decision(record=_no_rule(incident))
+        return Decision(record=_no_rule(incident, inventory))
     playbook, target = playbooks.get(rule.playbook), inventory.resolve(incident.host)
     plan = _plan(incident, rule, playbook, target, inventory, ledger.next_attempt(incident.incident_id))
     limits = claim_limits(policy, rule, inventory.groups_of(incident.host))
@@ -69,6 +70,8 @@ def decide(
         input_problem=plan.problem,
         delegates=plan.delegates,
         delegate_holder=holder,
+        nearest=inventory.nearest(incident.host) if target is None else "",
+        namesakes=_namesakes(incident.host, target, roster, inventory),
     )
     return _conclude(incident, rule, plan, limits, ask(GATES, context))
 
@@ -99,7 +102,11 @@ def answers(policy: Policy, kind: SignalKind, host: str, inventory: Inventory) -
 def covers(match: Match, inventory: Inventory, host: str) -> bool:
     """Tell whether a rule with this match is meant for the host."""
     everywhere = not match.hosts and not match.groups
-    return everywhere or host in match.hosts or not set(match.groups).isdisjoint(inventory.groups_of(host))
+    return (
+        everywhere
+        or inventory.spelling(host) in match.hosts
+        or not set(match.groups).isdisjoint(inventory.groups_of(host))
+    )
 
 
 def claim_limits(policy: Policy, rule: Rule, groups: tuple[str, ...]) -> ClaimLimits:
@@ -111,6 +118,9 @@ def claim_limits(policy: Policy, rule: Rule, groups: tuple[str, ...]) -> ClaimLi
         group_concurrency_maximum=policy.limits.group_concurrency_maximum,
         starts_maximum=policy.limits.starts_maximum,
         starts_window_seconds=policy.limits.starts_window_seconds,
+        host_attempts_maximum=policy.limits.host_attempts_maximum,
+        host_attempts_window_seconds=policy.limits.host_attempts_window_seconds,
+        cooldown_maximum_seconds=policy.limits.cooldown_maximum_seconds,
         refuses_fleet_events=policy.limits.fleet_events is FleetEvents.REFUSE
         and SignalKind.FLEET not in rule.match.kinds,
     )
@@ -155,7 +165,7 @@ def _plan(
         return _Plan(attempt=attempt, digest="" if playbook is None else playbook.digest)
     fields = {
         "incident_id": incident.incident_id,
-        "host": incident.host,
+        "host": target.name,
         "kind": incident.signal.kind.value,
         "score": incident.signal.score,
     }
@@ -229,7 +239,19 @@ def _reason(verdict: Verdict, last: GateResult) -> str:
     return "would_run" if verdict is Verdict.OBSERVE else "all_gates_passed"
 
 
-def _no_rule(incident: Incident) -> DecisionMade:
+def _namesakes(
+    host: str, target: Target | None, roster: Mapping[str, HostStatus], inventory: Inventory
+) -> tuple[str, ...]:
+    """Give the other hosts of the roster that the inventory takes for the same one; asked where names are not alike."""
+    if target is None or folded(target.name) == host:
+        return ()
+    return tuple(sorted(each for each in roster if each != host and inventory.spelling(each) == target.name))
+
+
+def _no_rule(incident: Incident, inventory: Inventory) -> DecisionMade:
+    """Say that no rule is meant for the host; of one that is not in the inventory, that this is why."""
+    is_known = inventory.spelling(incident.host) != ""
+    gates = () if is_known else (unknown_host(incident.host, inventory.nearest(incident.host)),)
     return DecisionMade(
         incident_id=incident.incident_id,
         host=incident.host,
@@ -239,8 +261,8 @@ def _no_rule(incident: Incident) -> DecisionMade:
         attempt=0,
         action_id="",
         verdict=Verdict.DENY,
-        reason="no_rule",
-        gates=(),
+        reason=gates[0].reason if gates else "no_rule",
+        gates=gates,
     )
 
 

@@ -30,8 +30,9 @@ def find(playbook: Playbook, target: Target, inventory: Inventory) -> Delegates:
             return Delegates(reason="delegate_missing", value=f"{variable} of {target.name} is empty")
         for name in names:
             host = inventory.resolve(name) if isinstance(name, str) else None
-            if host is None:
-                return Delegates(reason="delegate_unknown", value=f"{variable} of {target.name} is {name}")
+            if host is None or host.name != name:  # Ansible, which is to act through it, knows the inventory's spelling
+                hint = "" if host is None else f", the inventory has {host.name}"
+                return Delegates(reason="delegate_unknown", value=f"{variable} of {target.name} is {name}{hint}")
             found[host.name] = host
     return Delegates(hosts=tuple(found.values()))
 
@@ -45,14 +46,18 @@ def busy_through(
 ) -> str:
     """Give the unfinished action that works on a delegate of this run, or works through its host; empty if none.
 
+    One that works on this very host under another of its names counts as well.
+
     Two runs may act through the same delegate: how many run at a time is bounded by their groups.
     """
-    needed = {delegate.name for delegate in delegates.hosts} - {host}
+    mine = inventory.spelling(host) or host
+    needed = {delegate.name for delegate in delegates.hosts} - {mine}
     for action in unfinished:
         if action.host == host:
             continue  # the target's own lock
         playbook, target = playbooks.get(action.playbook), inventory.resolve(action.host)
         used = find(playbook, target, inventory).hosts if playbook is not None and target is not None else ()
-        if action.host in needed or any(each.name == host for each in used):
+        name = target.name if target is not None else action.host
+        if name == mine or name in needed or any(each.name == mine for each in used):
             return action.action_id
     return ""

@@ -20,15 +20,16 @@ def turns(
 ) -> Iterator[FleetRaised | FleetCleared]:
     """The fleet events that are to be raised or cleared at `now` (epoch seconds), in order of groups."""
     spells = _spells(state.incidents.values(), now, now - settings.window_seconds)
+    names = {inventory.spelling(host) or host: host for host in spells}
     wanted = settings.groups or tuple(group for group in inventory.groups if group != ALL)
     for group in sorted({*wanted, *(group for group, each in state.fleets.items() if each.event is not None)}):
         standing, members = state.fleets.get(group, FleetStanding()), inventory.members(group)
-        mine = {host: spells[host] for host in members if host in spells} if group in wanted else {}
+        mine = {names[one]: spells[names[one]] for one in members if one in names} if group in wanted else {}
         seen = view(Fleet(group, len(members), mine), now, settings)
         happened = turn(seen, settings, raised=standing.event is not None)
         if happened is FleetTurn.RAISED:
             episode = standing.episode + 1
-            yield FleetRaised(fleet_id(group, episode), group, episode, seen, settings.share_minimum)
+            yield FleetRaised(fleet_id(group, episode, state.log_id), group, episode, seen, settings.share_minimum)
         elif happened is FleetTurn.CLEARED and standing.event is not None:
             yield FleetCleared(standing.event.fleet_id, group, seen, settings.share_clear)
 

@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from detectors.clock import clock_words
+from detectors.hostnames import EXACT_HOST, folded, is_short_for
 from detectors.signals import HostState, HostStatus
 from remediations.delegates import Delegates
-from remediations.inventory import EXACT_HOST
 from remediations.playbooks import Playbook
 from remediations.policies import WINDOW_MAXIMUM_SECONDS, Limits, Rule, RuleMode
 from remediations.records import ClaimLimits, GateResult
 from remediations.runs import Target
+
+DOUBLINGS_MAXIMUM = 64  # of a cooldown; by then every cap is reached
 
 
 class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +30,8 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     `raised` counts the signals of the open incident that are raised still, 0 when it is closed. `lock_holder` is the
     unfinished action of the host, `unverified` a run of the incident whose help is not judged yet (empty if none).
     `attempts` counts the incident's executed runs, `running` the unfinished runs of each group in the limits. `starts`
-    are the times of past starts in order, `pending` counts claims that have not started. `fleet` tells of the fleet
+    are the times of past starts in order, `pending` counts claims that have not started, `host_starts` are the times of
+    past starts on this host, whichever incident they were for. `fleet` tells of the fleet
     event that the host is in, empty if it is in none.
     """
 
@@ -43,7 +46,14 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     running: dict[str, int]
     starts: tuple[float, ...]
     pending: int
+    host_starts: tuple[float, ...] = ()
     fleet: str = ""
+
+    @property
+    def host_runs(self) -> tuple[float, ...]:
+        """The starts of runs on the host in its window, in order."""
+        window = self.limits.host_attempts_window_seconds
+        return tuple(start for start in self.host_starts if start + window > self.now)
 
 
 class GateContext(LogFacts, frozen=True, kw_only=True):
@@ -52,7 +62,8 @@ class GateContext(LogFacts, frozen=True, kw_only=True):
     `evidence_time` is the event time of the newest evidence of the trouble. `status` is the host's roster entry,
     `target` its entry in the inventory, `playbook` that of the catalogue, each None if there is none. `input_problem`
     says why an input has no value, empty if all have. `delegate_holder` is the unfinished action that works on a
-    delegate or through the host, empty if none.
+    delegate or through the host, empty if none. `nearest` is the inventory's host that is spelled most like one that it
+    does not have; `namesakes` are other hosts of the roster that the inventory knows as the same host.
     """
 
     host: str
@@ -66,6 +77,8 @@ class GateContext(LogFacts, frozen=True, kw_only=True):
     input_problem: str
     delegates: Delegates = Delegates()
     delegate_holder: str = ""
+    nearest: str = ""
+    namesakes: tuple[str, ...] = ()
 
 
 type Gate = Callable[[GateContext], GateResult]
@@ -134,18 +147,30 @@ def human_needed(facts: LogFacts) -> GateResult:
 
 
 def valid_target(context: GateContext) -> GateResult:
-    """Act on exactly one host of the inventory, never on a pattern."""
+    """Act on exactly one host of the inventory, known by one name, never on a pattern."""
     if EXACT_HOST.fullmatch(context.host) is None:
         return _deny("valid_target", "host_name_refused", value=context.host, limit=EXACT_HOST.pattern)
-    if context.target is None or context.target.name != context.host:
-        return _deny("valid_target", "host_unknown", value=context.host)
+    known_as = "" if context.target is None else folded(context.target.name)
+    is_alike = is_short_for(context.host, known_as) or is_short_for(known_as, context.host)
+    if context.target is None or not (known_as == context.host or is_alike):
+        return unknown_host(context.host, context.nearest)
+    if known_as != context.host and context.namesakes:
+        names = _list((context.host, *context.namesakes))
+        return _deny("valid_target", "host_ambiguous", value=f"{names} for {context.target.name}")
     return _pass("valid_target", value=context.host)
+
+
+def unknown_host(host: str, nearest: str) -> GateResult:
+    """Deny for a host that the inventory does not have; the nearest spelling is most likely what was meant."""
+    hint = f"; the nearest name there is {nearest}" if nearest else ""
+    return _deny("valid_target", "host_unknown", value=host + hint)
 
 
 def protected_hosts(context: GateContext) -> GateResult:
     """Leave the hosts alone that the policy protects."""
-    if context.host in context.policy.protected_hosts:
-        return _deny("protected_hosts", "host_protected", value=context.host)
+    name = context.host if context.target is None else context.target.name
+    if name in context.policy.protected_hosts:
+        return _deny("protected_hosts", "host_protected", value=name)
     return _pass("protected_hosts", value=context.host)
 
 
@@ -166,6 +191,8 @@ def accepted_playbook(context: GateContext) -> GateResult:
     playbook = context.playbook
     if playbook is None:
         return _deny("accepted_playbook", "playbook_unknown", value=context.rule.playbook)
+    if playbook.breach:
+        return _deny("accepted_playbook", "playbook_breaks_contract", value=playbook.breach)
     if playbook.digest != playbook.accepted_digest:
         accepted = playbook.accepted_digest or "none"
         return _deny("accepted_playbook", "playbook_not_accepted", value=playbook.digest, limit=accepted)
@@ -219,8 +246,8 @@ def previous_verified(facts: LogFacts) -> GateResult:
 
 
 def cooldown(facts: LogFacts) -> GateResult:
-    """Give a host time after the end of its last run, whatever came of it."""
-    limit = facts.limits.cooldown_seconds
+    """Give a host time after the end of its last run, whatever came of it, and more each time it needs one again."""
+    limit = grown_cooldown(facts.limits, len(facts.host_runs))
     if facts.last_run_end is None:
         return _pass("cooldown", limit=_text(limit))
     elapsed = max(0.0, facts.now - facts.last_run_end)
@@ -228,6 +255,32 @@ def cooldown(facts: LogFacts) -> GateResult:
     if limit > 0 and facts.now < over:
         return _deny("cooldown", "cooldown", value=_text(elapsed), limit=_text(limit), next_time=over)
     return _pass("cooldown", value=_text(elapsed), limit=_text(limit))
+
+
+def grown_cooldown(limits: ClaimLimits, runs: int) -> float:
+    """Give the cooldown in seconds after so many runs on the host in its window: cooldown · 2^(runs - 1), capped.
+
+    The cap is `cooldown_maximum_seconds`; a rule's own cooldown that is longer holds as it is.
+    """
+    if limits.cooldown_seconds == 0:
+        return 0.0
+    doublings = min(max(0, runs - 1), DOUBLINGS_MAXIMUM)
+    grown = limits.cooldown_seconds * 2.0**doublings
+    return max(limits.cooldown_seconds, min(grown, limits.cooldown_maximum_seconds))
+
+
+def host_attempts(facts: LogFacts) -> GateResult:
+    """Call a human for a host that is repaired again and again: runs that helped count as well, for any incident."""
+    limit, window = facts.limits.host_attempts_maximum, facts.limits.host_attempts_window_seconds
+    if limit is None:
+        return _pass("host_attempts")
+    runs, bound = facts.host_runs, f"{limit} in {_text(window)} s"
+    if window > WINDOW_MAXIMUM_SECONDS:
+        return _deny("host_attempts", "window_too_long", value=_text(window), limit=_text(WINDOW_MAXIMUM_SECONDS))
+    if len(runs) < limit:
+        return _pass("host_attempts", value=str(len(runs)), limit=bound)
+    next_time = runs[-limit] + window if limit else 0.0
+    return _deny("host_attempts", "host_attempts_exhausted", value=str(len(runs)), limit=bound, next_time=next_time)
 
 
 def attempts(facts: LogFacts) -> GateResult:
@@ -283,6 +336,7 @@ GATES: tuple[Gate, ...] = (
     target_lock,
     delegate_lock,
     previous_verified,
+    host_attempts,
     cooldown,
     attempts,
     group_concurrency,
@@ -295,6 +349,7 @@ CLAIM_GATES: tuple[ClaimGate, ...] = (
     fleet_event,
     target_lock,
     previous_verified,
+    host_attempts,
     cooldown,
     attempts,
     group_concurrency,

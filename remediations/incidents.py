@@ -1,11 +1,12 @@
 """What the log says of an incident, an action and a host, as the ledger folds it."""
 
 import enum
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from detectors.signals import Signal, SignalKind
-from remediations.policies import Scalar, Verification
+from remediations.policies import WINDOW_MAXIMUM_SECONDS, Scalar, Verification
 from remediations.records import ClaimLimits, DecisionMade, FleetRaised, VerificationOutcome
 from remediations.runs import RunStatus
 
@@ -146,7 +147,8 @@ class HostStanding(msgspec.Struct, frozen=True):
     """What the limits need to know of a host, for as long as the log is.
 
     `incident_id` is its open incident, `lock` the action that holds it, `needs_human` the incident that waits for a
-    human (each empty if none). `last_run_end` is when the last run on it ended, None if there was none.
+    human (each empty if none). `last_run_end` is when the last run on it ended, None if there was none. `starts` are
+    the times of runs that started on it within the longest window, without those that are known to have had no effect.
     """
 
     host: str
@@ -155,6 +157,12 @@ class HostStanding(msgspec.Struct, frozen=True):
     lock: str = ""
     last_run_end: float | None = None
     needs_human: str = ""
+    starts: tuple[float, ...] = ()
+
+
+def remembered(starts: Iterable[float], now: float) -> Iterator[float]:
+    """Give the starts that any window may still hold."""
+    return (start for start in starts if start + WINDOW_MAXIMUM_SECONDS > now)
 
 
 class FleetStanding(msgspec.Struct, frozen=True):
@@ -167,6 +175,7 @@ class FleetStanding(msgspec.Struct, frozen=True):
 class LedgerState(msgspec.Struct):
     """All that a ledger remembers.
 
+    `log_id` is the identity of the log, empty before an engine has given it one.
     `offset` and `time` are those of the last folded entry. `unfinished` maps actions that hold a lock to their groups,
     `starts` are the times of valid starts within the longest window, `handled` maps ids of handled signals to their
     offsets, `closed` are the closed incidents that are remembered, oldest first, `ignored` counts records by reason,
@@ -175,6 +184,7 @@ class LedgerState(msgspec.Struct):
 
     offset: int = -1
     time: float = 0.0
+    log_id: str = ""
     incidents: dict[str, Incident] = {}
     actions: dict[str, Action] = {}
     hosts: dict[str, HostStanding] = {}

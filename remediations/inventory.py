@@ -7,16 +7,17 @@ what these files say, and nothing from an event can widen it.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from detectors.hostnames import EXACT_HOST, first_label, folded, is_short_for, nearest
 from remediations.documents import read_yaml, shortened
 from remediations.errors import InventoryError
 from remediations.inventory_export import Export, export, is_plain
 from remediations.runs import Target
 
-EXACT_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 ALL = "all"
 UNGROUPED = "ungrouped"
 LABELS = "tidegate_labels"
@@ -26,28 +27,64 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _PRIORITY = "ansible_group_priority"
 
 
-class Inventory(msgspec.Struct, frozen=True):
+class Inventory(msgspec.Struct, frozen=True, dict=True):
     """Hosts with their merged variables, and each host's groups (parents too, `all` not), in order of name.
 
-    A host's labels, its variable `tidegate_labels`, are groups as well: `zone: a` is the group `zone_a`.
+    A host's labels, its variable `tidegate_labels`, are groups as well: `zone: a` is the group `zone_a`. Hosts are
+    found by any spelling of their names (`spelling`), and kept as the inventory spells them, which Ansible knows.
     """
 
     hosts: dict[str, dict[str, object]] = {}
     host_groups: dict[str, tuple[str, ...]] = {}
     groups: dict[str, tuple[str, ...]] = {}
 
+    def spelling(self, host: str) -> str:
+        """Give the host as the inventory spells it, empty if it is not there.
+
+        Names that fold to the same are the same host. Else a name without a domain and one with a domain are the same
+        where the one is the other without it and no further host of the inventory begins with that label.
+        """
+        name = folded(host)
+        if not name or name in self._by_fold:
+            return self._by_fold.get(name, "")
+        alike = self._by_label.get(first_label(name), [])
+        only = folded(alike[0]) if len(alike) == 1 else ""
+        return alike[0] if only and (is_short_for(name, only) or is_short_for(only, name)) else ""
+
     def resolve(self, host: str) -> Target | None:
-        """Give the host with its variables, None if the inventory does not have exactly this name."""
-        variables = self.hosts.get(host)
-        return None if variables is None else Target(name=host, variables=dict(variables))
+        """Give the host with its variables, None if the inventory does not have it (`spelling`)."""
+        name = self.spelling(host)
+        return Target(name=name, variables=dict(self.hosts[name])) if name else None
+
+    def nearest(self, host: str) -> str:
+        """Give the host of the inventory that is spelled most like one that is not there, empty if none is like it."""
+        if host not in self._nearest:
+            self._nearest[host] = nearest(host, self.hosts)
+        return self._nearest[host]
 
     def groups_of(self, host: str) -> tuple[str, ...]:
         """Give all groups of a host but `all`; a host without one is in `ungrouped`; empty for an unknown host."""
-        return self.host_groups.get(host, ())
+        return self.host_groups.get(self.spelling(host), ())
 
     def members(self, group: str) -> tuple[str, ...]:
         """Give all hosts of a group and its children, empty for an unknown group."""
         return self.groups.get(group, ())
+
+    @cached_property
+    def _by_fold(self) -> dict[str, str]:
+        return {folded(host): host for host in self.hosts}
+
+    @cached_property
+    def _by_label(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, host in self._by_fold.items():
+            if first_label(name):
+                found.setdefault(first_label(name), []).append(host)
+        return found
+
+    @cached_property
+    def _nearest(self) -> dict[str, str]:
+        return {}
 
 
 def read_inventory(path: Path) -> Inventory:
@@ -117,6 +154,7 @@ class _Tree:
         self.group_variables: dict[str, dict[str, object]] = {}
         self.host_variables: dict[str, dict[str, object]] = {}
         self.host_parents: dict[str, set[str]] = {}
+        self.spellings: dict[str, str] = {}
 
     def add(self, name: str, body: object, path: str) -> None:
         """Add a group with all that is below it."""
@@ -163,6 +201,11 @@ class _Tree:
             )
         if host in (ALL, UNGROUPED):
             raise InventoryError(self.file, path, "is the name of a group that Ansible makes, not of a host")
+        other = self.spellings.setdefault(folded(host), host)
+        if other != host:
+            raise InventoryError(
+                self.file, path, f"is the same host as {other}: names are compared without regard to case"
+            )
         self.host_variables.setdefault(host, {}).update(self.checked(own, path))
         self.host_parents.setdefault(host, set()).add(group)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from detectors.signals import SignalState
 from remediations import fleets
+from remediations.facts import log_facts
 from remediations.gates import CLAIM_GATES, LogFacts, ask
 from remediations.incidents import (
     EXECUTED,
@@ -24,8 +25,8 @@ from remediations.incidents import (
     IncidentStatus,
     LedgerState,
     RaisedSignal,
+    remembered,
 )
-from remediations.policies import WINDOW_MAXIMUM_SECONDS
 from remediations.records import (
     ClaimLimits,
     DecisionMade,
@@ -37,6 +38,8 @@ from remediations.records import (
     IncidentClosed,
     IncidentOpened,
     IncidentUpdated,
+    RulesChanged,
+    RulesRefused,
     RunClaimed,
     RunFinished,
     RunNotExecuted,
@@ -126,29 +129,15 @@ class Ledger:
 
     def facts(self, incident_id: str, host: str, limits: ClaimLimits, now: float) -> LogFacts:
         """Tell what the limits need to know of a host and its incident."""
-        state, standing = self.state, self._host(host)
-        incident = state.incidents.get(incident_id)
-        actions = self._actions_of(incident_id)
-        unfinished = self.unfinished()
-        held = [group for groups in state.unfinished.values() for group in groups]
-        return LogFacts(
-            now=now,
-            limits=limits,
-            raised=len(incident.raised) if incident is not None and incident.is_open else 0,
-            needs_human=standing.needs_human,
-            lock_holder=standing.lock,
-            unverified=next((a.action_id for a in actions if a.status is ActionStatus.FINISHED), ""),
-            last_run_end=standing.last_run_end,
-            attempts=sum(a.status in EXECUTED for a in actions),
-            running={group: held.count(group) for group in limits.groups},
-            starts=tuple(state.starts),
-            fleet=fleets.describe(state, limits.groups),
-            pending=sum(a.status is ActionStatus.CLAIMED for a in unfinished),
-        )
+        return log_facts(self.state, incident_id, host, limits, now)
 
     # Fold rules: one for each type of record, each returns whether the record was valid
 
-    def _engine_started(self, _record: EngineStarted) -> Ruling:
+    def _engine_started(self, record: EngineStarted) -> Ruling:
+        self.state.log_id = self.state.log_id or record.log_id  # of several engines that make one the first is heard
+        return _VALID
+
+    def _rules_turned(self, _record: RulesChanged | RulesRefused) -> Ruling:
         return _VALID
 
     def _incident_opened(self, record: IncidentOpened) -> Ruling:
@@ -248,8 +237,9 @@ class Ledger:
             timeout_seconds=record.timeout_seconds,
             verification=record.verification,
         )
-        state.starts = [start for start in state.starts if start + WINDOW_MAXIMUM_SECONDS > state.time]
-        state.starts.append(state.time)
+        state.starts = [*remembered(state.starts, state.time), state.time]
+        standing = self._host(action.host)
+        self._stand(standing, starts=(*remembered(standing.starts, state.time), state.time))
         return _VALID
 
     def _run_progressed(self, record: RunProgressed) -> Ruling:
@@ -279,6 +269,8 @@ class Ledger:
         if action is None:
             return _ignore("not_unknown")
         self._release(action, status=ActionStatus.NOT_EXECUTED, ended_time=self.state.time)
+        standing = self._host(action.host)  # one run at a time on a host: no other start has this time
+        self._stand(standing, starts=tuple(start for start in standing.starts if start != action.started_time))
         return _VALID
 
     def _run_verified(self, record: RunVerified) -> Ruling:
@@ -336,6 +328,8 @@ class Ledger:
         IncidentClosed: _incident_closed,
         FleetRaised: _fleet_turned,
         FleetCleared: _fleet_turned,
+        RulesChanged: _rules_turned,
+        RulesRefused: _rules_turned,
     }
 
     # Steps that several rules share

@@ -1,7 +1,7 @@
 """Policy, inventory and playbooks → one rulebook in which everything that a rule names exists and fits."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -28,10 +28,11 @@ class Rulebook(msgspec.Struct, frozen=True):
     policy_digest: str
     inventory_digest: str
 
-    def with_accepted(self, digests: Mapping[str, str]) -> "Rulebook":
-        """Give the rulebook in which playbooks may run under these digests alone."""
+    def with_accepted(self, digests: Mapping[str, str], breaches: Mapping[str, str] | None = None) -> "Rulebook":
+        """Give the rulebook in which playbooks may run under these digests alone; `breaches` say why others may not."""
+        why = breaches or {}
         playbooks = {
-            name: msgspec.structs.replace(playbook, accepted_digest=digests.get(name, ""))
+            name: msgspec.structs.replace(playbook, accepted_digest=digests.get(name, ""), breach=why.get(name, ""))
             for name, playbook in self.playbooks.items()
         }
         return msgspec.structs.replace(self, playbooks=playbooks)
@@ -50,6 +51,9 @@ def load_rulebook(policy_file: Path, inventory_file: Path, playbook_folder: Path
     playbooks = read_playbooks(playbook_folder)
     inventory = read_inventory(inventory_file)
     policy = read_policy(policy_file)
+    for check_names in NAME_CHECKS:
+        check_names(_Case(policy_file, policy, inventory, playbooks))
+    policy = _spelled(policy, inventory)
     for check in CHECKS:
         check(_Case(policy_file, policy, inventory, playbooks))
     return Rulebook(
@@ -85,10 +89,10 @@ def _distinct_names(case: _Case) -> None:
 
 
 def _known_hosts(case: _Case) -> None:
-    _known(case, "limits.protected_hosts", case.policy.limits.protected_hosts, case.inventory.hosts)
+    _in_inventory(case, "limits.protected_hosts", case.policy.limits.protected_hosts)
     _known(case, "fleet.groups", case.policy.fleet.groups, case.inventory.groups)
     for number, rule in enumerate(case.policy.rules):
-        _known(case, f"rules[{number}].match.hosts", rule.match.hosts, case.inventory.hosts)
+        _in_inventory(case, f"rules[{number}].match.hosts", rule.match.hosts)
         _known(case, f"rules[{number}].match.groups", rule.match.groups, case.inventory.groups)
 
 
@@ -188,13 +192,43 @@ def _working_sources(case: _Case) -> None:
                 raise PolicyError(case.file, f"rules[{number}].playbook", problem)
 
 
+def _timely_verification(case: _Case) -> None:
+    """Refuse a verification that ends before data after its settling could show anything: it would never tell."""
+    for number, rule in enumerate(case.policy.rules):
+        wanted, sidecar = rule.verification, case.playbooks[rule.playbook].sidecar
+        settle, deadline = (
+            (wanted or sidecar.verification).settle_seconds,
+            (wanted or sidecar.verification).deadline_seconds,
+        )
+        if deadline <= settle:
+            place = "verification.deadline_seconds" if wanted else "playbook"
+            whose = "is" if wanted else f"is {rule.playbook}, whose sidecar has a verification.deadline_seconds of"
+            problem = (
+                f"{whose} {deadline:g}, wanted at least {settle + LOOK_SECONDS:g}: only data from settle_seconds "
+                f"({settle:g}) after the run's end on count, and detect tells them within about {LOOK_SECONDS:g} s"
+            )
+            raise PolicyError(case.file, f"rules[{number}].{place}", problem)
+
+
 def _with_inputs(playbook: Playbook, sources: dict[str, InputSource]) -> Sidecar:
     return msgspec.structs.replace(playbook.sidecar, inputs=sources)
 
 
+def _spelled(policy: Policy, inventory: Inventory) -> Policy:
+    """Give the policy with its hosts as the inventory spells them, each once."""
+
+    def spelled(hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(inventory.spelling, hosts)))
+
+    replace = msgspec.structs.replace
+    rules = [replace(rule, match=replace(rule.match, hosts=spelled(rule.match.hosts))) for rule in policy.rules]
+    limits = replace(policy.limits, protected_hosts=spelled(policy.limits.protected_hosts))
+    return replace(policy, rules=tuple(rules), limits=limits)
+
+
+NAME_CHECKS: tuple[Callable[[_Case], None], ...] = (_distinct_names, _known_hosts)
+
 CHECKS: tuple[Callable[[_Case], None], ...] = (
-    _distinct_names,
-    _known_hosts,
     _steady_fleet,
     _known_playbooks,
     _known_delegates,
@@ -202,7 +236,10 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _answerable,
     _fitting_inputs,
     _working_sources,
+    _timely_verification,
 )
+
+LOOK_SECONDS = 2.0  # a reading of a host that is being repaired reaches the engine within that
 
 SAMPLE: dict[str, str | float] = {"incident_id": "0" * 32, "kind": SignalKind.ANOMALY.value, "score": 1.5}
 
@@ -211,11 +248,23 @@ def _digest(content: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
+def _in_inventory(case: _Case, path: str, hosts: tuple[str, ...]) -> None:
+    for host in hosts:
+        if not case.inventory.spelling(host):
+            near = case.inventory.nearest(host)
+            wanted = f"the nearest name there is {near}" if near else f"it has {_listing(case.inventory.hosts)}"
+            raise PolicyError(case.file, path, f"names {host}, which is not in the inventory; {wanted}")
+
+
+def _listing(known: Iterable[str]) -> str:
+    names = sorted(known)
+    return (", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")) or "no host"
+
+
 def _known(case: _Case, path: str, names: tuple[str, ...], known: Mapping[str, object]) -> None:
     for name in names:
         if name not in known:
-            listed = ", ".join(sorted(known)[:_LISTED]) + (", …" if len(known) > _LISTED else "")
-            raise PolicyError(case.file, path, f"names {name}, wanted one of {listed or 'none: there are none'}")
+            raise PolicyError(case.file, path, f"names {name}, wanted one of {_listing(known)}")
 
 
 _LISTED = 20  # names in a message; an inventory may have thousands

@@ -21,7 +21,10 @@ type Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 
 
 class RuleMode(enum.Enum):
-    """How far a rule may go: say what it would do, ask a human first, or act."""
+    """How far a rule may go: say what it would do, ask a human first, or act.
+
+    Humans can not be asked yet: until there are approvals, a rule in mode APPROVE never acts.
+    """
 
     OBSERVE = "observe"
     APPROVE = "approve"
@@ -55,7 +58,8 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule. The first rule of the file that matches a signal is the one that answers it.
 
-    `cooldown_seconds` counts from the end of the last run on the same host, whatever its outcome;
+    `cooldown_seconds` counts from the end of the last run on the same host, whatever its outcome, and grows where the
+    host needs runs again and again (`Limits`);
     `attempts_maximum` is per incident. `inputs` are constants for the playbook's declared inputs and win over the
     sidecar's sources; without `verification` the sidecar's own holds.
     """
@@ -83,8 +87,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     A limit of 0 allows nothing. `roster_age_maximum_seconds` is how old detect's last word on a host may be;
     `samples_minimum` is the maturity of a host's model in samples;
     `group_concurrency_maximum` counts unfinished runs in each inventory group of the host;
-    at most `starts_maximum` runs start in any `starts_window_seconds`; `fleet_events` that are refused let only rules
-    act that answer kind `fleet`.
+    at most `starts_maximum` runs start in any `starts_window_seconds`; at most `host_attempts_maximum` runs start on
+    one host in any `host_attempts_window_seconds`, over all incidents whatever came of them, then a human is called;
+    a host's cooldown doubles with each further run in that window, up to `cooldown_maximum_seconds`, and is never
+    shorter than the rule's; `fleet_events` that are refused let only rules act that answer kind `fleet`.
     """
 
     event_age_maximum_seconds: Seconds = 300.0
@@ -93,6 +99,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_concurrency_maximum: Count = 1
     starts_maximum: Count = 10
     starts_window_seconds: WindowSeconds = 3600.0
+    host_attempts_maximum: Count = 5
+    host_attempts_window_seconds: WindowSeconds = 14_400.0
+    cooldown_maximum_seconds: Seconds = 3600.0
     protected_hosts: tuple[str, ...] = ()
     fleet_events: FleetEvents = FleetEvents.REFUSE
 

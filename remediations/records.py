@@ -37,7 +37,10 @@ class GateResult(msgspec.Struct, frozen=True):
 
 
 class ClaimLimits(msgspec.Struct, frozen=True):
-    """The limits under which a claim is valid: carried by the claim, so that every reader judges it alike."""
+    """The limits under which a claim is valid: carried by the claim, so that every reader judges it alike.
+
+    Claims of versions that knew no `host_attempts_maximum` carry None: they were made without this limit.
+    """
 
     cooldown_seconds: float
     attempts_maximum: int
@@ -46,16 +49,40 @@ class ClaimLimits(msgspec.Struct, frozen=True):
     starts_maximum: int
     starts_window_seconds: float
     refuses_fleet_events: bool = False
+    host_attempts_maximum: int | None = None
+    host_attempts_window_seconds: float = 0.0
+    cooldown_maximum_seconds: float = 0.0
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine.started", tag_field="type"):
-    """An engine began to work with this policy, these playbooks and this inventory (SHA-256 digests)."""
+    """An engine began to work with this policy, these playbooks and this inventory (SHA-256 digests).
+
+    `log_id` is the identity of the audit log: the first record that has one gives it to the log.
+    """
 
     engine: str
     version: str
     policy_digest: str
     playbook_digests: dict[str, str]
     inventory_digest: str = ""
+    log_id: str = ""
+
+
+class RulesChanged(msgspec.Struct, frozen=True, tag="rules.changed", tag_field="type"):
+    """An engine at work goes on with these rules: they were changed, or are right again (SHA-256 digests)."""
+
+    engine: str
+    policy_digest: str
+    playbook_digests: dict[str, str]
+    inventory_digest: str
+
+
+class RulesRefused(msgspec.Struct, frozen=True, tag="rules.refused", tag_field="type"):
+    """The rules as their files are now are wrong: an engine at work keeps the last that were right (SHA-256 digest)."""
+
+    engine: str
+    problem: str
+    policy_digest: str
 
 
 class IncidentOpened(msgspec.Struct, frozen=True, tag="incident.opened", tag_field="type"):
@@ -264,10 +291,12 @@ type Record = (
     | IncidentClosed
     | FleetRaised
     | FleetCleared
+    | RulesChanged
+    | RulesRefused
 )
 
 
-OF_NO_HOST = (EngineStarted, FleetRaised, FleetCleared)
+OF_NO_HOST = (EngineStarted, FleetRaised, FleetCleared, RulesChanged, RulesRefused)
 """Records that tell of no host and belong to no incident."""
 
 

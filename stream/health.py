@@ -12,6 +12,9 @@ from stream.owner import OWNER, Owner
 type Check = Callable[[], bool]
 """Answers at once whether one thing that readiness needs is there."""
 
+type Note = Callable[[], str]
+"""Answers at once with what an operator should know; empty if there is nothing."""
+
 
 class HealthServer:
     """Serves the endpoints of one role; `port` 0 takes any free port, told by `port` after `start`.
@@ -35,11 +38,16 @@ class HealthServer:
         self._checks = checks
         self._owner = owner
         OwnerMetrics(registry).follow(owner)
+        self._notes: dict[str, Note] = {}
         application = web.Application()
         application.router.add_get("/metrics", make_aiohttp_handler(registry))
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+
+    def add_note(self, name: str, note: Note) -> None:
+        """Tell something beside the checks, which does not make the role unready: while there is something to tell."""
+        self._notes[name] = note
 
     async def start(self) -> None:
         """Bind and serve; raises OSError naming the address when it is taken."""
@@ -60,4 +68,6 @@ class HealthServer:
         answers = {name: check() for name, check in self._checks.items()} | dict.fromkeys(causes, False)
         ready = all(answers.values())
         told = {"causes": causes} if causes else {}
+        notes = {name: words for name, note in self._notes.items() if (words := note())}
+        told |= {"notes": notes} if notes else {}
         return web.json_response({"ready": ready, "checks": answers} | told, status=200 if ready else 503)

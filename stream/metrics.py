@@ -128,6 +128,14 @@ class EngineMetrics:
             "Groups of which several hosts are in trouble together.",
             registry=registry,
         )
+        self.rules_refused = Gauge(
+            "tidegate_engine_rules_refused",
+            "1 while policy, inventory or playbooks are wrong and the last that were right are kept.",
+            registry=registry,
+        )
+        self.rules_disarmed = Gauge(
+            "tidegate_engine_rules_not_armed", "Rules that can never act, whatever their mode says.", registry=registry
+        )
         self.humans = Gauge("tidegate_engine_incidents_needing_human", "Incidents left to a human.", registry=registry)
         self.heartbeat = Gauge(
             "tidegate_engine_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),

@@ -31,27 +31,41 @@ PLAYBOOK = """\
 - name: Append
   hosts: all
   gather_facts: false
+  serial: 1
   any_errors_fatal: true
+  max_fail_percentage: 0
   tasks:
     - name: Take the marker
       ansible.builtin.import_role:
         name: marker
-    - name: Have the effect
-      ansible.builtin.command:
-        argv:
-          - /bin/sh
-          - -c
-          - 'echo "$1" >> "$2"; {then}'
-          - append
-          - "{{{{ tidegate_action_id }}}}"
-          - "{{{{ effects_file }}}}"
-      changed_when: true
-    - name: Mark success
-      ansible.builtin.import_role:
-        name: marker
-        tasks_from: done
-      vars:
-        marker_outcome: successful
+    - name: Append under the marker
+      block:
+        - name: Have the effect
+          ansible.builtin.command:
+            argv:
+              - /bin/sh
+              - -c
+              - 'echo "$1" >> "$2"; {then}'
+              - append
+              - "{{{{ tidegate_action_id }}}}"
+              - "{{{{ effects_file }}}}"
+          changed_when: true
+        - name: Mark success
+          ansible.builtin.import_role:
+            name: marker
+            tasks_from: done
+          vars:
+            marker_outcome: successful
+      rescue:
+        - name: Mark failure
+          ansible.builtin.import_role:
+            name: marker
+            tasks_from: done
+          vars:
+            marker_outcome: failed
+        - name: Fail
+          ansible.builtin.fail:
+            msg: It failed.
 """
 
 SIDECAR = """\
@@ -72,6 +86,7 @@ class Rules(msgspec.Struct, frozen=True):
     deadline_seconds: float = 60
     signals: tuple[str, ...] = ()
     concurrency_maximum: int = 10
+    host_attempts_maximum: int = 5
     idempotent: bool = False
     then: str = "true"
     """What the playbook's shell command does after its effect."""
@@ -99,6 +114,7 @@ def policy(rules: Rules) -> bytes:
             "limits": {
                 "samples_minimum": 10,
                 "group_concurrency_maximum": rules.concurrency_maximum,
+                "host_attempts_maximum": rules.host_attempts_maximum,
                 "fleet_events": "allow",  # many hosts fail at once in these tests
             },
         }

@@ -131,8 +131,9 @@ def _request(
     action = secrets.token_hex(16)
     targets = [target for target in map(inventory.resolve, hosts) if target is not None]
     if len(targets) != len(hosts):
-        unknown = ", ".join(sorted(set(hosts) - {target.name for target in targets}))
-        raise TypedError(f"the inventory has no host {unknown}")
+        unknown = next(host for host in hosts if not inventory.spelling(host))
+        near = inventory.nearest(unknown)
+        raise TypedError(f"the inventory has no host {unknown}" + (f"; the nearest is {near}" if near else ""))
     found = [_resolved(playbook, target, given, inventory, action) for target in targets]
     problem = next((problem for _, _, problem in found if problem), "")
     if len(targets) > playbook.sidecar.hosts_maximum:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from remediations.inventory import EXACT_HOST
+from detectors.hostnames import EXACT_HOST
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.settings import RunnerSettings
 from remediations.runs import RunRequest, Target

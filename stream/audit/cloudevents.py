@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from remediations.records import EngineStarted, FleetCleared, FleetRaised, Record, Seen
+from remediations.records import EngineStarted, FleetCleared, FleetRaised, Record, RulesChanged, RulesRefused, Seen
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
@@ -52,7 +52,7 @@ def event_type(record: Record) -> str:
 def partition_key(record: Record) -> str:
     """The Kafka key: the incident; for a record that belongs to none the fleet event, or the engine."""
     match record:
-        case EngineStarted():
+        case EngineStarted() | RulesChanged() | RulesRefused():
             return record.engine
         case FleetRaised() | FleetCleared():
             return record.fleet_id

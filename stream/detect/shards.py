@@ -119,6 +119,11 @@ class Shards:
         """One partition; None if it is not owned."""
         return self._owned.get(number)
 
+    @property
+    def paused_hosts(self) -> frozenset[str]:
+        """The hosts on which learning pauses because they are being repaired."""
+        return self._paused_hosts
+
     def pause(self, hosts: Iterable[str]) -> None:
         """Learning pauses on exactly these hosts, also on those of partitions assigned later."""
         wanted = frozenset(hosts)

@@ -85,10 +85,17 @@ class Watch:
         await self._tell(partition.number, roster, now)
 
     async def _tell(self, number: int, roster: Sequence[HostStatus], now: float) -> None:
-        """Publish what changed since the last turn, and everything every `roster_seconds`."""
-        told = self._told.setdefault(number, {})
+        """Publish what changed since the last turn, and everything every `roster_seconds`.
+
+        Of hosts that are being repaired each new sample counts: whether it helped is judged by them, within a deadline.
+        """
+        told, repaired = self._told.setdefault(number, {}), self._shards.paused_hosts
         is_full = now - self._told_all_at.get(number, -self._roster_seconds) >= self._roster_seconds
-        news = [status for status in roster if is_full or _is_news(status, told.get(status.host))]
+        news = [
+            status
+            for status in roster
+            if is_full or _is_news(status, told.get(status.host), is_repaired=status.host in repaired)
+        ]
         await self._outbox.publish(self._signals_topic, notice_messages(news))
         told.update((status.host, status) for status in news)
         if is_full:
@@ -116,9 +123,11 @@ class Watch:
             self._told_all_at.pop(number, None)
 
 
-def _is_news(status: HostStatus, told: HostStatus | None) -> bool:
+def _is_news(status: HostStatus, told: HostStatus | None, *, is_repaired: bool) -> bool:
     """Whether something has changed that must be known at once."""
-    return told is None or _essence(told) != _essence(status)
+    if told is None or (is_repaired and told.last_sample_time != status.last_sample_time):
+        return True
+    return _essence(told) != _essence(status)
 
 
 def _essence(status: HostStatus) -> tuple[object, ...]:

@@ -171,11 +171,11 @@ async def engine_at_work(
         await health.start()
         stack.push_async_callback(health.stop)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        yield EngineContext(
+        context = EngineContext(
             engine=engine,
             settings=settings,
             rulebook=rulebook,
-            read_rules=partial(read_rulebook_again, settings),
+            read_rules=partial(read_rulebook, settings),
             ledger=ledger,
             log=log,
             notices=notices,
@@ -185,6 +185,10 @@ async def engine_at_work(
             checkpoint=checkpoint,
             tasks=tasks,
         )
+        health.add_note(
+            "rules", lambda: context.rules_problem and f"the last right ones are kept: {context.rules_problem}"
+        )
+        yield context
 
 
 def read_rulebook(settings: Settings) -> Rulebook:
@@ -192,19 +196,12 @@ def read_rulebook(settings: Settings) -> Rulebook:
     book = load_rulebook(*map(Path, rule_files(settings)))
     if settings.engine.accepted:
         return book.with_accepted(read_accepted(accepted_file(settings)))
-    return book.with_accepted(accept_new(accepted_file(settings), book.playbook_digests))
-
-
-def read_rulebook_again(settings: Settings) -> Rulebook:
-    """Read the rules while the engine works, and warn of playbooks that may run because they are new."""
-    known = read_accepted(accepted_file(settings))
-    book = read_rulebook(settings)
-    warn_of_breaches(settings, {name: each for name, each in book.playbooks.items() if name not in known})
-    return book
+    judged = accept_new(accepted_file(settings), Path(settings.engine.playbooks), book.playbooks)
+    return book.with_accepted(judged.digests, judged.breaches)
 
 
 def warn_of_breaches(settings: Settings, playbooks: Mapping[str, Playbook]) -> None:
-    """Log each place where a playbook that may run breaks the contract: nobody has judged it before."""
+    """Log each place where a playbook breaks the contract, be it accepted or not accepted because of that."""
     log = structlog.get_logger("tidegate.engine")
     for breach in breaches(Path(settings.engine.playbooks), playbooks):
         found = breach.finding

@@ -4,7 +4,14 @@ from detectors.signals import HostStatus, Signal, SignalKind, SignalState
 from remediations.decisions import answers
 from remediations.identities import incident_id
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
-from remediations.records import HumanNeeded, IncidentClosed, IncidentOpened, IncidentUpdated, VerificationOutcome
+from remediations.records import (
+    HumanNeeded,
+    IncidentClosed,
+    IncidentOpened,
+    IncidentUpdated,
+    Verdict,
+    VerificationOutcome,
+)
 from stream.engine.context import EngineContext
 from stream.errors import AppendLostError
 
@@ -45,9 +52,8 @@ async def write_signal(context: EngineContext, offset: int, signal: Signal) -> N
         await context.append(update_of(incident, offset, signal))
     elif signal.state is SignalState.RAISED:
         episode = ledger.next_episode(signal.host)
-        await context.append(
-            IncidentOpened(incident_id(signal.host, episode), signal.host, episode, signal, signal_offset=offset)
-        )
+        name = incident_id(signal.host, episode, ledger.state.log_id)
+        await context.append(IncidentOpened(name, signal.host, episode, signal, signal_offset=offset))
         context.events.info("incident.opened", host=signal.host, signal=signal.id, score=signal.score)
     context.checkpoint("W1")
 
@@ -94,14 +100,15 @@ async def close_incidents(context: EngineContext) -> None:
 
 
 async def call_humans(context: EngineContext) -> None:
-    """Hand an incident over when its last run did not help and no further attempt may follow."""
+    """Hand an incident over when no further attempt may follow: it had enough of them, or its host had."""
     for incident in context.ledger.open_incidents():
-        actions = runs_of(context, incident)
-        if not incident.raised or incident.status is not IncidentStatus.OPEN or not actions:
+        if not incident.raised or incident.status is not IncidentStatus.OPEN or is_in_progress(context, incident):
             continue
-        reason = give_up_reason(context, actions)
+        actions = runs_of(context, incident)
+        reason = (give_up_reason(context, actions) if actions else "") or worn_out_reason(incident)
         if reason:
-            await context.append(HumanNeeded(incident.incident_id, incident.host, actions[-1].action_id, reason))
+            last = actions[-1].action_id if actions else ""
+            await context.append(HumanNeeded(incident.incident_id, incident.host, last, reason))
             context.events.warning("incident.needs_human", host=incident.host, reason=reason)
 
 
@@ -116,6 +123,18 @@ def give_up_reason(context: EngineContext, actions: tuple[Action, ...]) -> str:
     if last.outcome in NOT_REPEATED and (playbook is None or not playbook.sidecar.idempotent):
         return f"not_repeatable: {last.playbook} is not idempotent and its run is {last.outcome.value}"
     return ""
+
+
+def worn_out_reason(incident: Incident) -> str:
+    """Why the host of an incident may not be repaired once more, empty if it was not denied for that."""
+    decision = incident.decision
+    if decision is None or decision.verdict is not Verdict.DENY or decision.reason != "host_attempts_exhausted":
+        return ""
+    gate = decision.gates[-1]
+    return (
+        f"host_attempts_exhausted: {gate.value} runs on {incident.host} lately, limit {gate.limit}, "
+        "and the trouble came back after each: what causes it is not repaired"
+    )
 
 
 def runs_of(context: EngineContext, incident: Incident) -> tuple[Action, ...]:

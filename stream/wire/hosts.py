@@ -1,19 +1,27 @@
 """Which host a record speaks for. A record that does not say it is refused, never given a default."""
 
-import re
+import ipaddress
 
+from detectors.hostnames import folded
 from stream.wire.arrivals import Arrival
 from stream.wire.refusals import Reason, Refused, shown
 
-HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-
 
 def host_named(name: str, origin: str) -> str:
-    """The host `name` in lower case; `origin` says where it was found, for the error text."""
-    stripped = name.strip()
-    if HOST.fullmatch(stripped) is None:
-        raise Refused(Reason.BAD_HOST, f"{origin} is no host name: {shown(name)}")
-    return stripped.lower()
+    """The host as it is known everywhere; `origin` says where it was found, for the error text."""
+    host = folded(name.strip())
+    if not host:
+        raise Refused(Reason.BAD_HOST, f"{origin} is no host name: {shown(name)}{advice(name)}")
+    return host
+
+
+def advice(name: str) -> str:
+    """What to do about a name that is none, where that can be told."""
+    try:
+        ipaddress.IPv6Address(name.strip().strip("[]"))
+    except ValueError:
+        return ""
+    return " is an IPv6 address: give the host a name, and the address to the inventory"
 
 
 def host_of_key(arrival: Arrival) -> str:

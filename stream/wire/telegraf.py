@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 
+from detectors.hostnames import without_port
 from detectors.samples import MetricSample, Source, UnreadSample
 from stream.wire.arrivals import Arrival, Decoded
 from stream.wire.documents import parse_object
@@ -147,13 +148,8 @@ def read_host(arrival: Arrival, tags: dict[str, str]) -> tuple[str, str]:
     tag = next((tag for tag in HOST_TAGS if tags.get(tag) and isinstance(tags[tag], str)), "")
     if not tag:
         return host_of_key(arrival), ""
-    return host_named(without_port(tags[tag]) if tag == "instance" else tags[tag], f"tags.{tag}"), tag
-
-
-def without_port(instance: str) -> str:
-    """The host of `host:port`; a bare IPv6 address is all host."""
-    host, _, port = instance.rpartition(":")
-    return host if host and port.isdecimal() and (":" not in host or host.endswith("]")) else instance
+    name = without_port(tags[tag]) if tag == "instance" else tags[tag]
+    return host_named(name, f"tags.{tag}"), tag
 
 
 def series_suffix(tags: dict[str, str], host_tag: str) -> str:

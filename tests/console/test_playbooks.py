@@ -214,12 +214,13 @@ def test_checking_the_rules_tells_which_would_be_denied(sound: Path, accepted: s
 
 
 def test_checking_the_rules_tells_what_breaks_the_contract(folder: Path) -> None:
-    """Without `engine.accepted` an engine would accept such a playbook by itself; told, and no reason to refuse."""
+    """An engine does not accept such a playbook by itself: each place is told, and that the rule is not armed."""
     (folder / "policy.yml").write_text(RULES)
     (folder / "inventory.yml").write_text("web: {hosts: {web-1: {data_folder: /x, depth: 1}}}\n")
     status, text = said_by(folder, "check")
     place = "▲ sweep breaks the contract, roles/sweep/tasks/main.yml:1: command without argv"
     assert (0, True) == (status, place in " ".join(text.split()))
+    assert "▲ rule sweep-all is not armed: sweep breaks the contract" in " ".join(text.split())
     found = [each["finding"]["rule"] for each in msgspec.json.decode(said_by(folder, "check", "--json")[1])["breaches"]]
     assert {"command_by_argv", "marker_first"} <= set(found)
     (folder / "tidegate.yml").write_text("engine: {playbooks: playbooks, accepted: ok.yml}\n")

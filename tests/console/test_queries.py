@@ -12,6 +12,7 @@ from console.queries import (
     audit_line,
     explain,
     incidents,
+    refused_rules,
     rules,
 )
 from remediations.loading import load_rulebook
@@ -21,6 +22,8 @@ from remediations.records import (
     FleetCleared,
     FleetRaised,
     Record,
+    RulesChanged,
+    RulesRefused,
     RunClaimed,
     Seen,
     Verdict,
@@ -183,6 +186,18 @@ def test_answers_are_json() -> None:
 LINES = [
     (STARTED, "engine.started", "", "engine engine-1 0.1.0 started with policy dddddddddddd and 1 playbook"),
     (
+        RulesChanged("engine-1", "e" * 64, {}, ""),
+        "rules.changed",
+        "",
+        "engine engine-1 goes on with policy eeeeeeeeeeee",
+    ),
+    (
+        RulesRefused("engine-1", "policy.yml: is gone", "d" * 64),
+        "rules.refused",
+        "",
+        "engine engine-1 refuses the rules as they are now and keeps policy dddddddddddd: policy.yml: is gone",
+    ),
+    (
         opened(),
         "incident.opened",
         "web-01",
@@ -301,3 +316,29 @@ def test_rules_name_the_hosts_they_are_meant_for() -> None:
     assert [("restart-web", ("web-1", "web-2"))] == [(row.rule, row.hosts) for row in answer.rules]
     assert (3, ("db-1",)) == (answer.hosts, answer.protected_hosts)
     assert b"192.0.2" not in msgspec.json.encode(answer)
+
+
+@pytest.mark.parametrize("name", ["web-01", "WEB-01", "Web-01."])
+def test_an_incident_is_found_by_any_spelling_of_its_host(name: str) -> None:
+    """Whoever types the inventory's spelling gets the same answer as with that of the records."""
+    assert explain(log(*repaired()), name, T0 + 60.0) == explain(log(*repaired()), ONE, T0 + 60.0)
+
+
+REFUSED = RulesRefused("engine-1", "policy.yml: is gone", "d" * 64)
+OTHER = RulesRefused("engine-2", "policy.yml: is gone", "d" * 64)
+
+
+@pytest.mark.parametrize(
+    ("records", "told"),
+    [
+        pytest.param((), (), id="nothing"),
+        pytest.param((REFUSED,), (REFUSED,), id="refused"),
+        pytest.param((REFUSED, OTHER), (REFUSED, OTHER), id="by two engines"),
+        pytest.param((REFUSED, RulesChanged("engine-1", "e" * 64, {}, "")), (), id="right again"),
+        pytest.param((REFUSED, OTHER, RulesChanged("engine-2", "e" * 64, {}, "")), (REFUSED,), id="right for another"),
+        pytest.param((REFUSED, STARTED), (), id="started with others"),
+    ],
+)
+def test_refused_rules_are_told_until_they_are_right(records: tuple[Record, ...], told: tuple[Record, ...]) -> None:
+    """What stands above the incidents: each engine's refusal, until it goes on with other rules."""
+    assert refused_rules(log(*records)) == told

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import msgspec
 
+from remediations.acceptance import accept
+from remediations.loading import load_rulebook
 from remediations.records import RunFinished
 from remediations.runs import RunStatus
+from stream.engine.flow import accepted_file, rule_files
 from stream.kafka import open_consumer
 from tests.engines import Fleet, fleet
 from tests.kafka import Kafka
@@ -68,6 +71,7 @@ def plant(one: Fleet, met: Path) -> None:
     inventory = msgspec.yaml.decode(file.read_bytes())
     inventory["all"]["children"]["web"]["hosts"]["h1"] |= VARIABLES
     file.write_bytes(msgspec.yaml.encode(inventory))
+    accept(accepted_file(one.settings), load_rulebook(*map(Path, rule_files(one.settings))).playbook_digests)
 
 
 def shown(one: Fleet, *words: str) -> bytes:

@@ -1,14 +1,16 @@
 """Accepted digests: kept in a file, new playbooks taken once, changed ones never by themselves."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from remediations.acceptance import accept, accept_new, breaches, read_accepted
+from remediations.acceptance import Judged, accept, accept_new, breaches, read_accepted
 from remediations.errors import PlaybookError
 from remediations.playbooks import Playbook, Sidecar
 
+SHIPPED = Path(__file__).resolve().parents[2] / "playbooks"
 OLD, NEW = "a" * 64, "b" * 64
 
 
@@ -32,11 +34,48 @@ def test_accepting_one_leaves_the_others(file: Path) -> None:
     assert ["accepted.yml"] == [each.name for each in file.parent.iterdir()]
 
 
-def test_a_new_playbook_is_taken_and_a_changed_one_is_not(file: Path) -> None:
+SOUND = """\
+- {name: Note, hosts: all, gather_facts: false, serial: 1, any_errors_fatal: true, max_fail_percentage: 0, tasks: [
+  {name: Take, ansible.builtin.import_role: {name: marker}}, {name: Do, block: [{name: Log, ansible.builtin.debug: }, {
+  name: Done, ansible.builtin.import_role: {name: marker, tasks_from: done}, vars: {marker_outcome: successful}}],
+  rescue: [{name: No, ansible.builtin.import_role: {name: marker, tasks_from: done}, vars: {marker_outcome: failed}}]}]}
+"""
+WRONG = {
+    "YAML that is none": "- name: [x\n",
+    "no marker": SOUND.replace("name: marker}}, {name: Do", "name: other}}, {name: Do"),
+    "no bound": SOUND.replace("serial: 1, ", ""),
+    "no list of plays": "odd\n",
+}
+
+
+def playbook(folder: Path, name: str, text: str, digest: str = NEW) -> Playbook:
+    """A playbook of this text beside the shipped marker."""
+    if not (folder / "roles").exists():
+        shutil.copytree(SHIPPED / "roles" / "marker", folder / "roles" / "marker")
+    (folder / f"{name}.yml").write_text(text)
+    sidecar = Sidecar(description="", action="note", timeout_seconds=1)
+    return Playbook(name, str(folder / f"{name}.yml"), digest, sidecar)
+
+
+def test_a_new_playbook_is_taken_and_a_changed_one_is_not(file: Path, tmp_path: Path) -> None:
     """What an engine sees for the first time counts from then on, also for its next life."""
-    assert {"restart": OLD} == accept_new(file, {"restart": OLD})
-    assert {"restart": OLD, "drain": NEW} == accept_new(file, {"restart": NEW, "drain": NEW})
+    old, new = playbook(tmp_path, "restart", SOUND, OLD), playbook(tmp_path, "drain", SOUND)
+    assert Judged({"restart": OLD}, {}) == accept_new(file, tmp_path, {"restart": old})
+    changed = msgspec.structs.replace(old, digest=NEW)
+    judged = accept_new(file, tmp_path, {"restart": changed, "drain": new})
+    assert Judged({"restart": OLD, "drain": NEW}, {}) == judged
     assert {"restart": OLD, "drain": NEW} == read_accepted(file)
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
+def test_what_breaks_the_contract_is_never_taken_by_itself(file: Path, tmp_path: Path, text: str) -> None:
+    """It is named with what it breaks, and leaves the others as they are; mended, it is taken."""
+    others, name = {"drain": playbook(tmp_path, "drain", SOUND)}, "wrong"
+    judged = accept_new(file, tmp_path, others | {name: playbook(tmp_path, name, text)})
+    assert {"drain": NEW} == judged.digests == read_accepted(file)
+    assert judged.breaches[name].startswith("wrong breaks the contract, ")
+    mended = accept_new(file, tmp_path, others | {name: playbook(tmp_path, name, SOUND)})
+    assert ({"drain": NEW, name: NEW}, {}) == (mended.digests, mended.breaches)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ def accepted_as(digest: str) -> object:
 
 ONE_PROTECTED = Limits(protected_hosts=("lb-2",))
 
+PATIENT = bound(host_attempts_maximum=3, host_attempts_window_seconds=3600.0)
+WORN_OUT = "host_attempts_exhausted"
+
 CASES = {
     "rule_mode": [
         ("auto", {"rule": rule(mode=RuleMode.AUTO)}, ""),
@@ -166,6 +169,20 @@ CASES = {
     "previous_verified": [
         ("no run before", {}, ""),
         ("one not judged", {"unverified": "a0"}, "verification_pending"),
+    ],
+    "host_attempts": [
+        ("one under, all of them helped", {"limits": PATIENT, "host_starts": (NOW - 300, NOW - 200)}, ""),
+        ("at the limit", {"limits": PATIENT, "host_starts": (NOW - 300, NOW - 200, NOW - 100)}, WORN_OUT),
+        ("one over", {"limits": PATIENT, "host_starts": (NOW - 4, NOW - 3, NOW - 2, NOW - 1)}, WORN_OUT),
+        ("the first has just left", {"limits": PATIENT, "host_starts": (NOW - 3600, NOW - 2, NOW - 1)}, ""),
+        ("the first is about to", {"limits": PATIENT, "host_starts": (NOW - 3599.9, NOW - 2, NOW - 1)}, WORN_OUT),
+        ("limit 0", {"limits": bound(host_attempts_maximum=0, host_attempts_window_seconds=3600.0)}, WORN_OUT),
+        ("a claim that knows no such limit", {"host_starts": (NOW - 3, NOW - 2, NOW - 1)}, ""),
+        (
+            "a window that nobody remembers",
+            {"limits": bound(host_attempts_maximum=3, host_attempts_window_seconds=604_801.0)},
+            "window_too_long",
+        ),
     ],
     "cooldown": [
         ("no run before", {"last_run_end": None}, ""),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from remediations.identities import action_id, incident_id
+from remediations.identities import action_id, fleet_id, incident_id, new_log_identity
 
 BASE = {"incident": "i", "playbook": "restart", "playbook_digest": "d", "inputs": {"a": 1, "b": "x"}, "attempt": 1}
 
@@ -48,3 +48,20 @@ def test_neighbours_do_not_run_together() -> None:
     """Parts are told apart: moving a character from one to the next gives another id."""
     assert incident_id("web-1", 11) != incident_id("web-11", 1)
     assert action_id(**BASE | {"incident": "ir"}) != action_id(**BASE | {"playbook": "rrestart"})
+
+
+def test_ids_end_with_the_identity_of_their_log() -> None:
+    """The first incident of a host has another id in every log, and so has every attempt in it."""
+    ids = [incident_id("web-1", 1, log) for log in ("", "0a0a0a0a", "0b0b0b0b")]
+    assert [each[32:] for each in ids] == ["", "0a0a0a0a", "0b0b0b0b"]
+    actions = [action_id(**BASE | {"incident": each}) for each in ids]
+    assert [each[32:] for each in actions] == ["", "0a0a0a0a", "0b0b0b0b"]
+    assert len({each[:32] for each in actions}) == 1
+    assert fleet_id("web", 1, "0a0a0a0a") != fleet_id("web", 1, "0b0b0b0b")
+
+
+def test_a_new_log_gets_an_identity_of_its_own() -> None:
+    """8 hex digits, never the same."""
+    made = {new_log_identity() for _ in range(100)}
+    assert len(made) == 100
+    assert all(re.fullmatch(r"[0-9a-f]{8}", each) for each in made)

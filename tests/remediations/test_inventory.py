@@ -34,12 +34,12 @@ def read(folder: Path, text: str) -> Inventory:
     return read_inventory(file)
 
 
-def test_a_host_resolves_by_its_exact_name(tmp_path: Path) -> None:
+def test_a_host_resolves_by_its_name(tmp_path: Path) -> None:
     """Only a name that is written down is a target, with the variables of its groups and its own."""
     inventory = read(tmp_path, FLEET)
     assert inventory.resolve("web-1") == Target(name="web-1", variables={"level": "web", "zone": "a", "port": 80})
     assert inventory.resolve("db-1") == Target(name="db-1", variables={"level": "own", "zone": "a"})
-    for name in ("web", "web-3", "WEB-1", "web-*", "all", "localhost", ""):
+    for name in ("web", "web-3", "web-1-", "web-*", "all", "localhost", ""):
         assert inventory.resolve(name) is None
 
 
@@ -132,6 +132,46 @@ def members(theirs: dict[str, dict[str, list[str]]], group: str) -> set[str]:
     listed = theirs.get(group, {})
     below = [members(theirs, child) for child in listed.get("children", [])]
     return set(listed.get("hosts", [])).union(*below)
+
+
+NAMED = """\
+shop: {hosts: {Till-1: , till_2.shop.example: , TILL-3.example.: , till-4.a.example: , till-4.b.example: , till-5: }}
+more: {hosts: {till-5.example: , 192.0.2.7: }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        pytest.param("till-1", "Till-1", id="another case"),
+        pytest.param("TILL-1.", "Till-1", id="a dot at the end"),
+        pytest.param("till-3.example", "TILL-3.example.", id="without the inventory's dot"),
+        pytest.param("till_2", "till_2.shop.example", id="short for the only one with a domain"),
+        pytest.param("till-1.shop.example", "Till-1", id="the inventory leaves the domain out"),
+        pytest.param("till_2.other.example", "", id="another domain"),
+        pytest.param("till-4", "", id="short for two"),
+        pytest.param("till-5", "till-5", id="exact before short"),
+        pytest.param("till-5.example", "till-5.example", id="exact before the one without domain"),
+        pytest.param("till-5.other", "", id="two begin with this label"),
+        pytest.param("192", "", id="a part of an address"),
+        pytest.param("till", "", id="a part of a label"),
+        pytest.param("till-*", "", id="a pattern"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_a_host_is_found_by_each_of_its_names(tmp_path: Path, name: str, host: str) -> None:
+    """Spelled as the inventory has it, with its groups and variables; empty where more than one may be meant."""
+    inventory = read(tmp_path, NAMED)
+    target = inventory.resolve(name)
+    assert (inventory.spelling(name), target.name if target else "") == (host, host)
+    assert bool(inventory.groups_of(name)) is bool(host)
+
+
+@pytest.mark.parametrize("second", ["WEB-9", "Web-9", "web-9."])
+def test_two_spellings_of_one_host_are_refused(tmp_path: Path, second: str) -> None:
+    """Whatever is reported of web-9 could mean either."""
+    with pytest.raises(InventoryError, match=rf"b.hosts.{second}: is the same host as web-9"):
+        read(tmp_path, f"a: {{hosts: {{web-9: }}}}\nb: {{hosts: {{'{second}': }}}}\n")
 
 
 @pytest.mark.parametrize(

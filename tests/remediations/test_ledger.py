@@ -370,3 +370,13 @@ def test_a_run_that_is_not_judged_yet_blocks_the_next_claim() -> None:
     log, incident, _ = told("decide", "claim", "start", "finish")
     log.append(decided(incident, "a2", 2))
     assert Ruling(valid=False, reason="verification_pending") == log.append(claimed(incident, "a2", limits=FREE))
+
+
+def test_the_first_identity_that_is_written_is_the_logs() -> None:
+    """A log of an earlier version gets one when a newer engine starts; of two that make one the first counts."""
+    log = Log()
+    for identity, known in (("", ""), ("0a0a0a0a", "0a0a0a0a"), ("0b0b0b0b", "0a0a0a0a"), ("", "0a0a0a0a")):
+        log.append(
+            EngineStarted(engine="e", version="1", policy_digest="", playbook_digests={}, log_id=identity),
+        )
+        assert log.ledger.state.log_id == known

@@ -90,12 +90,12 @@ def test_a_policy_without_rules_is_one(folder: Path) -> None:
         ),
         pytest.param(
             a_rule(match="{hosts: [web-1, web-9]}"),
-            "rules[0].match.hosts: names web-9, wanted one of db-1, web-1, web-2",
+            "rules[0].match.hosts: names web-9, which is not in the inventory; the nearest name there is web-2",
             id="unknown host",
         ),
         pytest.param(
             a_rule(match="{hosts: ['web-*']}"),
-            "rules[0].match.hosts: names web-*, wanted one of db-1, web-1, web-2",
+            "rules[0].match.hosts: names web-*, which is not in the inventory; the nearest name there is web-2",
             id="a pattern",
         ),
         pytest.param(
@@ -172,7 +172,10 @@ def test_a_rule_that_may_still_answer_is_kept(folder: Path, second: str) -> None
 
 def test_a_protected_host_must_exist(folder: Path) -> None:
     """A slip in the list of protected hosts would protect nobody."""
-    with pytest.raises(PolicyError, match=r"limits\.protected_hosts: names db-9, wanted one of db-1, web-1, web-2"):
+    with pytest.raises(
+        PolicyError,
+        match=r"limits\.protected_hosts: names db-9, which is not in the inventory; the nearest name there is db-1",
+    ):
         load(folder, a_rule(), "{protected_hosts: [db-9]}")
 
 
@@ -221,7 +224,7 @@ def test_a_long_list_of_names_is_cut(folder: Path) -> None:
     """A message stays readable with an inventory of thousands."""
     hosts = ", ".join(f"h{number:03}: " for number in range(300))
     (folder / "inventory.yml").write_text(f"web: {{hosts: {{{hosts}}}}}")
-    with pytest.raises(PolicyError, match=r"names x, wanted one of h000, .*, h019, …$"):
+    with pytest.raises(PolicyError, match=r"names x, which is not in the inventory; it has h000, .*, h019, …$"):
         load(folder, a_rule(match="{hosts: [x]}"))
 
 
@@ -315,3 +318,24 @@ def refusal(folder: Path, rules: str) -> str:
     except PolicyError as error:
         return str(error).removeprefix(f"{folder}/policy.yml: ")
     return ""
+
+
+@pytest.mark.parametrize(
+    ("rules", "sidecar", "place", "least"),
+    [
+        pytest.param("{settle_seconds: 30, deadline_seconds: 31}", "", "", "", id="a second is left"),
+        pytest.param(
+            "{settle_seconds: 30, deadline_seconds: 30}", "", "verification.deadline", "32", id="none is left"
+        ),
+        pytest.param("{settle_seconds: 0, deadline_seconds: 0}", "", "verification.deadline", "2", id="no time at all"),
+        pytest.param("", "{settle_seconds: 40, deadline_seconds: 20}", "playbook", "42", id="the sidecar's own"),
+        pytest.param("{}", "{settle_seconds: 40, deadline_seconds: 20}", "", "", id="the rule's own wins"),
+    ],
+)
+def test_a_verification_that_can_never_tell_is_refused(
+    folder: Path, rules: str, sidecar: str, place: str, least: str
+) -> None:
+    """Nothing can show in time what came of the run: the message says what would be long enough."""
+    (folder / "playbooks/restart.meta.yml").write_text(SIDECAR + (f"verification: {sidecar}\n" if sidecar else ""))
+    said = refusal(folder, a_rule(**({"verification": rules} if rules else {})))
+    assert (place in said, f"wanted at least {least}" in said) == (True, True) if place else said == ""

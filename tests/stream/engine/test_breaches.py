@@ -1,11 +1,14 @@
-"""Playbooks that an engine accepts by itself were judged by nobody: what they break is told where operators look."""
+"""What playbooks break of the contract is told, and nothing that breaks it is accepted by itself."""
 
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from stream.engine.flow import read_rulebook, read_rulebook_again, warn_of_breaches
+from remediations.acceptance import accept
+from remediations.loading import load_rulebook
+from remediations.records import DecisionMade, Verdict
+from stream.engine.flow import accepted_file, read_rulebook, rule_files, warn_of_breaches
 from stream.settings import EngineSettings, Settings
 from tests.engines import FakeRunner, fleet
 from tests.kafka import Kafka
@@ -47,33 +50,47 @@ def test_a_start_names_every_place(settings: Settings) -> None:
     assert {"look"} == {each["playbook"] for each in said}
 
 
-def test_only_what_may_run_is_told(settings: Settings) -> None:
+def test_a_changed_playbook_is_not_told(settings: Settings) -> None:
     """A playbook that changed since it was accepted is denied, and judged when somebody accepts it."""
-    read_rulebook(settings)
+    accept(accepted_file(settings), load_rulebook(*map(Path, rule_files(settings))).playbook_digests)
     (Path(settings.engine.playbooks) / "look.yml").write_text(FLAWED.replace("uptime", "date"))
     with capture_logs() as said:
         warn_of_breaches(settings, read_rulebook(settings).playbooks)
     assert [] == said
 
 
-def test_while_the_engine_works_new_playbooks_are_told_once(settings: Settings) -> None:
-    """Rules are read every few seconds: what was told before is not told again."""
-    read_rulebook(settings)
-    folder = Path(settings.engine.playbooks)
-    (folder / "wipe.yml").write_text(FLAWED)
-    (folder / "wipe.meta.yml").write_text(SIDECAR)
-    with capture_logs() as first:
-        read_rulebook_again(settings)
-    with capture_logs() as second:
-        read_rulebook_again(settings)
-    assert ({"wipe"}, []) == ({each["playbook"] for each in first}, second)
+async def test_a_new_playbook_that_breaks_the_contract_is_not_run(kafka: Kafka, tmp_path: Path) -> None:
+    """Never by itself: its rule is told as not armed, the decision says why, no attempt is used up; mended, it runs."""
+    async with fleet(kafka, tmp_path) as one:
+        file = tmp_path / "playbooks" / "append.yml"
+        sound = file.read_text()
+        file.write_text(sound.replace("name: Have the effect", "name: [Have the effect"))
+        runner = FakeRunner()
+        with capture_logs() as said:
+            async with one.engine(runner=runner):
+                await one.fail()
+                (decision,) = [each for each in await one.wait_for("decision.made") if isinstance(each, DecisionMade)]
+                assert runner.played == []
+                file.write_text(sound)
+                await one.wait_for("run.finished")
+        assert (decision.verdict, decision.reason) == (Verdict.DENY, "playbook_breaks_contract")
+        assert decision.gates[-1].value.startswith("append breaks the contract, ")
+        (told,) = [each for each in said if each["event"] == "rule.not_armed"]
+        assert told["rule"] == "append-on-anomaly"
+        assert "append breaks the contract, " in told["reason"]
 
 
-async def test_an_engine_says_so_when_it_starts(kafka: Kafka, tmp_path: Path) -> None:
-    """It works all the same: refusing would leave a fleet without its playbooks after an upgrade."""
-    with capture_logs() as said:
-        async with fleet(kafka, tmp_path) as one, one.engine(runner=FakeRunner()):
-            await one.wait_for("engine.started")
+async def test_an_accepted_playbook_that_breaks_it_is_told_and_works(kafka: Kafka, tmp_path: Path) -> None:
+    """Refusing would leave a fleet without its playbooks after an upgrade: somebody has accepted it once."""
+    async with fleet(kafka, tmp_path) as one:
+        file = tmp_path / "playbooks" / "append.yml"
+        file.write_text(file.read_text().replace("  serial: 1\n", ""))
+        accept(accepted_file(one.settings), load_rulebook(*map(Path, rule_files(one.settings))).playbook_digests)
+        runner = FakeRunner()
+        with capture_logs() as said:
+            async with one.engine(runner=runner):
+                await one.fail()
+                await one.wait_for("run.finished")
     told = [each for each in said if each["event"] == "playbook.breaks_contract"]
     assert ("append", "append.yml", 1, "bounded_failure") in [
         (each["playbook"], each["file"], each["line"], each["rule"]) for each in told

@@ -41,6 +41,7 @@ CASES: dict[tuple[Reason, str], tuple[str, object, bytes | None]] = {
     (Reason.NO_HOST, "text with a time and no tag"): ("auto", b"2026-11-21T02:19:59Z Connection reset", None),
     (Reason.BAD_HOST, "a path"): ("telegraf", changed(CPU, tags={"host": "../../etc"}), None),
     (Reason.BAD_HOST, "a template"): ("telegraf", changed(CPU, tags={"host": "{{ lookup('pipe','id') }}"}), None),
+    (Reason.BAD_HOST, "an IPv6 address"): ("telegraf", changed(CPU, tags={"instance": "2001:db8::77"}), None),
     (Reason.BAD_HOST, "a pattern"): ("telegraf", changed(CPU, tags={"host": "web*"}), None),
     (Reason.BAD_HOST, "a newline"): ("json", changed(LOG, host="web\n01"), None),
     (Reason.BAD_HOST, "too long"): ("json", changed(LOG, host="a" * 254), None),
@@ -119,3 +120,10 @@ def test_a_time_that_is_ahead_by_a_time_zone_is_told_so(timestamp: float, ending
     with pytest.raises(Refused) as caught:
         decode("telegraf", bytes_of(changed(CPU, timestamp=timestamp)), None, NOW, Source("t", 0, 0), WireLimits(), NOW)
     assert caught.value.detail.endswith(f"ahead, wanted at most 60{ending}")
+
+
+def test_an_address_is_told_whole_and_with_what_to_do() -> None:
+    """An IPv6 address in the host's place loses no group to a port that it does not have."""
+    value = bytes_of(changed(CPU, tags={"instance": "2001:db8::77"}))
+    with pytest.raises(Refused, match=r"'2001:db8::77' is an IPv6 address: give the host a name"):
+        decode("telegraf", value, None, KAFKA_TIME, Source("t", 0, 0), WireLimits(), NOW)

@@ -46,6 +46,7 @@ HOSTS = {
     "an ECS tag": ({"host.name": "web-01"}, None, "web-01", "m.v"),
     "a node tag": ({"node": "WEB-01"}, b"key", "web-01", "m.v"),
     "an instance without its port": ({"instance": "web-01.example.net:9100"}, None, "web-01.example.net", "m.v"),
+    "an underscore and a dot at the end": ({"host": "Edge_01.example.net."}, None, "edge_01.example.net", "m.v"),
     "an instance that has no port": ({"instance": "web-01"}, None, "web-01", "m.v"),
     "a Kubernetes node": ({"k8s.node.name": "node-7"}, None, "node-7", "m.v"),
     "an empty host tag": ({"host": "", "hostname": "web-01"}, None, "web-01", "m.v{host=}"),
