@@ -5,12 +5,15 @@ a test holds it to them.
 """
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from stream.damage import Damage
 
 # From a fast local answer to a minute: what ingest and decisions may take.
 LAG_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -44,6 +47,12 @@ class DetectMetrics:
             "tidegate_detect_records_rejected", "Records sent to the dead letter, by reason.", ("reason",),
             registry=registry,
         )  # fmt: skip
+        self.damaged = Counter(
+            "tidegate_detect_records_damaged",
+            "Records and batches of Kafka that can not be read, by reason; they are in the dead letter. Alert on any.",
+            ("reason",),
+            registry=registry,
+        )
         self.left_out = Counter(
             "tidegate_detect_left_out",
             "What models did not take in, by kind: duplicates, late values, hosts and series over a limit.",
@@ -73,6 +82,11 @@ class DetectMetrics:
             "tidegate_detect_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),
             registry=registry,
         )  # fmt: skip
+
+    def count_damage(self, damage: Iterable[Damage]) -> None:
+        """Count what could not be read."""
+        for one in damage:
+            self.damaged.labels(one.reason.value).inc()
 
 
 class EngineMetrics:

@@ -9,7 +9,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from detectors.samples import Source
-from stream.detect.deadletters import DeadLetters, Letter
+from stream.detect.deadletters import DeadLetters, Letter, letters_of
 from stream.detect.outbox import Message, Publisher
 from stream.detect.poison import guarded
 from stream.detect.transport import KafkaBatch
@@ -37,7 +37,7 @@ class IngestWork:
         self.batch = batch
         self.feed = feed
         self.messages: list[Message] = []
-        self.letters: list[Letter] = []
+        self.letters: list[Letter] = letters_of(batch.damage)
 
 
 class Ingest:
@@ -82,6 +82,7 @@ class Ingest:
     async def bury_refused(self, work: IngestWork) -> None:
         """Write the letters."""
         await self._dead_letters.bury(work.letters)
+        self._metrics.count_damage(work.batch.damage)
         for letter in work.letters:
             self._metrics.rejected.labels(letter.reason).inc()
 

@@ -10,13 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from detectors.samples import MetricSample, Source
 from detectors.signals import HostState, HostStatus, Notice
+from stream.detect.client_thread import FetchState
 from stream.detect.deadletters import DeadLetters
 from stream.detect.flow import Detect
 from stream.detect.offsets import Batch, Partition
 from stream.detect.orders import Orders
 from stream.detect.pages import decode_page
 from stream.detect.shards import Shards
-from stream.detect.transport import FetchState, KafkaBatch
+from stream.detect.transport import KafkaBatch
 from stream.detect.watch import Watch
 from stream.metrics import DetectMetrics
 from stream.testing import FakeModels, FakeOutbox, FakeState, ScriptedShard, kafka_record
