@@ -6,8 +6,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-type Check = Callable[[], bool]
-"""Answers at once whether one thing that readiness needs is there."""
+type Check = Callable[[], bool | str]
+"""Answers at once whether one thing that readiness needs is there; text is the cause why it is not."""
 
 
 class HealthServer:
@@ -43,5 +43,8 @@ class HealthServer:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         answers = {name: check() for name, check in self._checks.items()}
-        ready = all(answers.values())
-        return web.json_response({"ready": ready, "checks": answers}, status=200 if ready else 503)
+        checks = {name: answer is True for name, answer in answers.items()}
+        causes = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
+        ready = all(checks.values())
+        told = {"ready": ready, "checks": checks} | ({"causes": causes} if causes else {})
+        return web.json_response(told, status=200 if ready else 503)

@@ -53,6 +53,12 @@ class DetectMetrics:
             ("reason",),
             registry=registry,
         )
+        self.made_anew = Counter(
+            "tidegate_detect_topics_made_anew",
+            "Partitions that are read from their beginning, as their topic was made anew. Alert on any.",
+            ("topic",),
+            registry=registry,
+        )
         self.left_out = Counter(
             "tidegate_detect_left_out",
             "What models did not take in, by kind: duplicates, late values, hosts and series over a limit.",

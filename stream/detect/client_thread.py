@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast, override
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from stream.detect.offsets import Part, Partition
-from stream.errors import StateError
+from stream.detect.starts import Before, find_starts
+from stream.lives import NO_LIFE, topic_lives
 from stream.salvage import position_of, salvage_partition, waiting
 
 log = structlog.get_logger()
@@ -35,10 +37,12 @@ class Fetched(NamedTuple):
 
 
 class Sought(NamedTuple):
-    """The epoch a seek began, and where each partition was put."""
+    """The epoch a seek began, where each partition was put, the lives of their topics, and which have another life."""
 
     epoch: int
     offsets: Mapping[Partition, int]
+    lives: Mapping[Partition, str]
+    anew: frozenset[Partition]
 
 
 class FetchState(NamedTuple):
@@ -48,12 +52,28 @@ class FetchState(NamedTuple):
     told_time: float
 
 
+class Look(NamedTuple):
+    """The lives of the topics that exist, which of them are not read yet as they are, and the partitions owned here."""
+
+    lives: Mapping[str, str]
+    changed: frozenset[str]
+    states: Mapping[Partition, FetchState | None]
+
+
 class BatchThread(driver.AIOKafkaConsumerThread):
     """Faust's thread of the client, which fetches and seeks without an await between."""
 
     seek_epoch = 0
     _assignment: Any = None  # that was sought last, and where to
     _offsets: Mapping[Partition, int] = {}
+    _lives: Mapping[Partition, str] = {}
+    _topic_lives: Mapping[str, str] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Faust's own signature
+        super().__init__(*args, **kwargs)
+        self._read_to: dict[Partition, int] = {}
+        self._went_back: set[Partition] = set()
+        self._seen: dict[str, str] = {}
 
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
@@ -125,6 +145,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _take(self, consumer: AIOKafkaConsumer, source: TP, maximum: int | None) -> KafkaPart | None:
         """What the client holds of one partition; None if that leads nowhere."""
         before = position_of(consumer, source)
+        if before is None or self._is_back(consumer, Partition(*source), before):
+            return None
         try:
             found = await consumer._fetcher.fetched_records([source], 0, maximum)  # noqa: SLF001 - as Faust
         except ConsumerStoppedError:
@@ -135,9 +157,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             )
             return await self._salvage(consumer, source)
         after = position_of(consumer, source)
-        if before is None or after is None or after <= before:
+        if after is None or after <= before:
             return None
+        self._read_to[Partition(*source)] = after
         return Part(found.get(source, ()), (), after)
+
+    def _is_back(self, consumer: AIOKafkaConsumer, source: Partition, position: int) -> bool:
+        """Whether the client has gone back by itself: the log ends before what was read, so it is another one."""
+        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - as in _seek_all
+        if assignment is not self._assignment or position >= self._read_to.get(source, 0):
+            return False
+        self._went_back.add(source)
+        return True
 
     async def _salvage(self, consumer: AIOKafkaConsumer, source: TP) -> KafkaPart | None:
         offset = position_of(consumer, source)
@@ -152,6 +183,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if position_of(consumer, source) != offset or found.next_offset <= offset:
             return None  # sought elsewhere meanwhile, or the broker gave nothing
         consumer.seek(source, found.next_offset)
+        self._read_to[Partition(*source)] = found.next_offset
         return Part(found.records, found.damage, found.next_offset)
 
     # Seeking
@@ -162,6 +194,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if assignment is not None and assignment is self._assignment and assignment.active:
             for source, offset in self._offsets.items():
                 consumer.seek(source, offset)
+                self._read_to[source] = offset
 
     async def seek_all(self) -> Sought | None:
         """Put every owned partition at its committed offset; None during a rebalance, which will seek again."""
@@ -174,34 +207,63 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             assignment = subscriptions.subscription.assignment
             if assignment is None or not assignment.active:
                 return None
-            offsets = await self._committed_offsets(consumer, set(assignment.tps))
+            lives = await topic_lives(consumer._client, subscriptions.subscription.topics)  # noqa: SLF001 - as above
+            starts = await find_starts(consumer, set(assignment.tps), lives, Before(self._seen, self._went_back))
             if subscriptions.subscription.assignment is assignment and assignment.active:
                 break
-        self._assignment, self._offsets = assignment, offsets
+        self._assignment, self._offsets = assignment, {source: one.offset for source, one in starts.items()}
+        self._lives, self._topic_lives = {source: one.life for source, one in starts.items()}, lives
+        self._seen |= lives
+        self._went_back.clear()
         self._rewind(consumer)
         self.seek_epoch += 1
-        return Sought(self.seek_epoch, offsets)
+        anew = frozenset(source for source, one in starts.items() if one.is_anew)
+        return Sought(self.seek_epoch, self._offsets, self._lives, anew)
 
-    async def _committed_offsets(self, consumer: AIOKafkaConsumer, sources: set[TP]) -> dict[Partition, int]:
-        if not sources:
-            return {}
-        committed = await consumer._coordinator.fetch_committed_offsets(list(sources))  # noqa: SLF001 - all in one request
-        known = {source: entry.offset for source, entry in committed.items() if entry.offset >= 0}
-        await self._check_ends(consumer, known)
-        fresh = [source for source in sources if source not in known]
-        if fresh:
-            known.update(await consumer.beginning_offsets(fresh))
-        return {Partition(source.topic, source.partition): offset for source, offset in known.items()}
+    @override
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit with the life of the topic: in another life the offset means nothing."""
+        consumer = self._ensure_consumer()
+        owned = self.assignment()
+        told = {
+            TopicPartition(*source): OffsetAndMetadata(offset, self._lives.get(Partition(*source), NO_LIFE))
+            for source, offset in offsets.items()
+            if source in owned
+        }
+        try:
+            await consumer.commit(told)
+        except UnknownTopicOrPartitionError as error:
+            log.warning("commit_refused", topics=sorted({source.topic for source in told}), error=repr(error))
+            return False
+        except CommitFailedError:  # the group has given the partitions to others
+            return False
+        except Exception as error:  # noqa: BLE001 - as the method it replaces
+            await self.crash(error)
+            return False
+        return True
 
-    @staticmethod
-    async def _check_ends(consumer: AIOKafkaConsumer, committed: Mapping[TP, int]) -> None:
-        """A topic that was deleted and made again would be read in silence, and all of it taken for known."""
-        for source, end in (await consumer.end_offsets(list(committed))).items() if committed else ():
-            if committed[source] > end:
-                raise StateError(
-                    f"topic {source.topic} partition {source.partition} ends at offset {end}, but offset "
-                    f"{committed[source]} is committed: it was made anew. Choose another detect.group and state topic."
-                )
+    # Looking
+
+    async def look_at_topics(self) -> Look:
+        """Ask what topics there are; one that was made anew is read again after a rebalance, which begins now."""
+        return cast("Look", await self.call_thread(self._look_at_topics))
+
+    async def _look_at_topics(self) -> Look:
+        consumer = self._ensure_consumer()
+        subscriptions = consumer._subscription  # noqa: SLF001 - as in _seek_all
+        lives = await topic_lives(consumer._client, subscriptions.subscription.topics)  # noqa: SLF001 - as above
+        assignment = subscriptions.subscription.assignment
+        if assignment is None or assignment is not self._assignment or not assignment.active:
+            return Look(lives, frozenset(lives), {})
+        changed = {
+            topic for topic in lives.keys() | self._topic_lives if lives.get(topic) != self._topic_lives.get(topic)
+        }
+        if changed or self._went_back:
+            log.warning("topics_changed", topics=sorted(changed | {source.topic for source in self._went_back}))
+            await consumer._client.force_metadata_update()  # noqa: SLF001 - else it is five minutes old at worst
+            consumer._coordinator.request_rejoin()  # noqa: SLF001 - the one way to a new assignment
+        states = {source: await self._fetch_state(source) for source in self._offsets}
+        return Look(lives, frozenset(changed), states)
 
     async def fetch_state(self, source: Partition) -> FetchState | None:
         """How far a partition may be read; None before the first answer to a fetch."""

@@ -102,7 +102,7 @@ class Relay:
         if now - record.timestamp / 1000.0 > self._age_maximum_seconds:  # by the broker's clock, not the writer's
             work.answers.append(expired(command, self._age_maximum_seconds))
         else:
-            source = Source(record.topic, record.partition, record.offset)
+            source = Source(record.topic, record.partition, record.offset, life=work.batch.life)
             work.orders.append(Order(command.host, source, command))
 
     async def bury_refused(self, work: RelayWork) -> None:

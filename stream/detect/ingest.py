@@ -97,14 +97,15 @@ class Ingest:
         work.batch.done()
 
     def _read(self, work: IngestWork, record: ConsumerRecord[bytes, bytes], now: float) -> None:
-        outcome = guarded(lambda: self._decode(work.feed.format_name, record, now), record)
+        outcome = guarded(lambda: self._decode(work, record, now), record)
         if isinstance(outcome, Letter):
             work.letters.append(outcome)
         else:
             self._accept(work, record, outcome)
 
-    def _decode(self, format_name: str, record: ConsumerRecord[bytes, bytes], now: float) -> Decoded | Letter:
-        source = Source(record.topic, record.partition, record.offset)
+    def _decode(self, work: IngestWork, record: ConsumerRecord[bytes, bytes], now: float) -> Decoded | Letter:
+        source = Source(record.topic, record.partition, record.offset, life=work.batch.life)
+        format_name = work.feed.format_name
         try:
             return decode(format_name, record.value, record.key, record.timestamp / 1000.0, source, self._limits, now)
         except Refused as refused:

@@ -8,7 +8,7 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -151,12 +151,17 @@ class Shards:
         self._metrics.recovery.set(time.monotonic() - started)
         log.info("partitions_assigned", partitions=numbers, generation=generation, seconds=time.monotonic() - started)
 
-    def begin(self, offsets: Mapping[Partition, int]) -> None:
-        """Reading starts at these offsets."""
+    def begin(self, offsets: Mapping[Partition, int], anew: Collection[Partition] = ()) -> None:
+        """Reading starts at these offsets; topics made anew are told, and of the samples topic nothing is known."""
+        for source in anew:
+            self._metrics.made_anew.labels(source.topic).inc()
         for source, offset in offsets.items():
             owned = self._owned.get(source.partition)
             if source.topic == self._topic and owned is not None:
                 owned.processed_offset = offset
+                if source in anew:
+                    owned.shard.forget_offsets()
+                    owned.note_changes(offset)
         self.recovered.set()
 
     async def settle(self) -> None:

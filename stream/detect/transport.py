@@ -14,7 +14,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Protocol, cast, override
 
 import faust
@@ -26,7 +26,7 @@ from faust.types import TP, AppT
 from faust.types.tuples import ConsumerMessage, Message
 from mode.utils.futures import notify
 
-from stream.detect.client_thread import BatchThread, Fetched, FetchState
+from stream.detect.client_thread import BatchThread, Fetched, FetchState, Look
 from stream.detect.offsets import Batch, Deliveries, Partition
 from stream.errors import StreamError
 
@@ -58,8 +58,8 @@ class PartitionOwner(Protocol):
     async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
         """Load the state of exactly these partitions, before their first record."""
 
-    def begin(self, offsets: Mapping[Partition, int]) -> None:
-        """The partitions are owned, and read from these offsets on."""
+    def begin(self, offsets: Mapping[Partition, int], anew: Collection[Partition] = ()) -> None:
+        """The partitions are owned, and read from these offsets on; those in `anew` from their beginning again."""
 
     async def settle(self) -> None:
         """Make durable what is processed, in bounded time, and call `done()` on it."""
@@ -178,12 +178,16 @@ class BatchConsumer(driver.Consumer):
         if sought is None or generation != self.app.consumer_generation_id:
             return
         self._read_offset.update(cast("Mapping[TP, int]", sought.offsets))
-        self._owner.begin(sought.offsets)
-        self.deliveries.begin(sought.epoch, sought.offsets)
+        self._owner.begin(sought.offsets, sought.anew)
+        self.deliveries.begin(sought.epoch, sought.offsets, sought.lives)
 
     async def fetch_state(self, source: Partition) -> FetchState | None:
         """How far the log of a partition reaches; None if that is not known, or the client stops."""
         return None if self.should_stop else await self._thread.fetch_state(source)
+
+    async def look_at_topics(self) -> Look | None:
+        """What becomes of the topics and partitions that are read; None if the client stops. Raises KafkaError."""
+        return None if self.should_stop else await self._thread.look_at_topics()
 
     # Delivery
 

@@ -61,7 +61,8 @@ def read_metric(arrival: Arrival, metric: object, index: int) -> tuple[MetricSam
     if not values:
         return None, dropped
     source = arrival.source
-    return MetricSample(host, time, values, Source(source.topic, source.partition, source.offset, index)), dropped
+    place = Source(source.topic, source.partition, source.offset, index, source.life)
+    return MetricSample(host, time, values, place), dropped
 
 
 def read_name(arrival: Arrival, name: object) -> str:
