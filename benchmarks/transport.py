@@ -87,7 +87,9 @@ class NoState:
     async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
         """Nothing to load."""
 
-    def begin(self, offsets: Mapping[Partition, int], anew: Collection[Partition] = ()) -> None:
+    def begin(
+        self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
+    ) -> None:
         """Nothing to begin."""
 
     async def settle(self) -> None:

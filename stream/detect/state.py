@@ -144,6 +144,7 @@ def restore(
             found.pop(key, None)
             continue
         through_offset = max(through_offset, page.through_offset)
+        book.life = page.life or book.life
     book.adopt(found, through_offset, now_seconds)
     shard.take_dirty()
     return book

@@ -58,8 +58,13 @@ class PartitionOwner(Protocol):
     async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
         """Load the state of exactly these partitions, before their first record."""
 
-    def begin(self, offsets: Mapping[Partition, int], anew: Collection[Partition] = ()) -> None:
-        """The partitions are owned, and read from these offsets on; those in `anew` from their beginning again."""
+    def begin(
+        self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
+    ) -> None:
+        """The partitions are owned, and read from these offsets on, which count in these lives of their topics.
+
+        Those in `anew` were read in another life before.
+        """
 
     async def settle(self) -> None:
         """Make durable what is processed, in bounded time, and call `done()` on it."""
@@ -178,7 +183,7 @@ class BatchConsumer(driver.Consumer):
         if sought is None or generation != self.app.consumer_generation_id:
             return
         self._read_offset.update(cast("Mapping[TP, int]", sought.offsets))
-        self._owner.begin(sought.offsets, sought.anew)
+        self._owner.begin(sought.offsets, sought.lives, sought.anew)
         self.deliveries.begin(sought.epoch, sought.offsets, sought.lives)
 
     async def fetch_state(self, source: Partition) -> FetchState | None:

@@ -47,7 +47,7 @@ class Bench:
         """Assign the partition."""
         source = Partition(SAMPLES, 0)
         await self.shards.recover(frozenset({source}), 1)
-        self.shards.begin({source: offset})
+        self.shards.begin({source: offset}, {}, ())
 
     async def turn(self, end_offset: int, told_ago_seconds: float = 0.0) -> None:
         """The watch looks; the broker has said that the log ends there."""

@@ -167,6 +167,30 @@ async def test_a_topic_made_anew_at_once_and_filled_beyond_the_old_offset_is_not
         fleet.close()
 
 
+@pytest.mark.timeout(150)
+async def test_a_samples_topic_made_anew_makes_no_reading_a_duplicate(kafka: Kafka, tmp_path: Path) -> None:
+    """The state of the hosts stays; how far it was applied counted in the old topic."""
+    settings = storm_settings(kafka)
+    await ensure_topics(settings)
+    fleet = Fleet(tmp_path, settings, "counting")
+    admin = await open_admin(settings.kafka)
+    try:
+        await write(settings, *["web-1"] * 5)
+        fleet.start("w0")
+        await until(lambda: is_applied(settings, 5), "read at first")
+        assert await fleet.stop("w0") == {"w0": 0}
+        await admin.delete_topics([settings.topics.samples])
+        await asyncio.sleep(1.0)
+        await ensure_topics(settings)
+        fleet.start("w1")
+        await write(settings, *["web-1"] * 3)
+        await until(lambda: is_applied(settings, 8), "applied anew")
+        assert await fleet.stop("w1") == {"w1": 0}
+    finally:
+        await admin.close()
+        fleet.close()
+
+
 @pytest.mark.timeout(180)
 async def test_a_cluster_built_anew_at_the_same_address_is_read(
     private_broker: Callable[[], EmbeddedBroker], tmp_path: Path
