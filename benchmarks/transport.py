@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,9 @@ class NoState:
     async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
         """Nothing to load."""
 
-    def begin(self, offsets: Mapping[Partition, int]) -> None:
+    def begin(
+        self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
+    ) -> None:
         """Nothing to begin."""
 
     async def settle(self) -> None:

@@ -103,7 +103,7 @@ class HostModel:
         """Whether this record, or the producer's record it came from, has been applied already."""
         if offset <= self.applied:
             return True
-        last = self.sources.get((source.topic, source.partition))
+        last = self.sources.get(source.place)
         return last is not None and (source.offset, source.index) <= last
 
     def apply(self, offset: int, sample: Sample, refusals: Refusals, *, paused: bool) -> list[Signal]:
@@ -244,11 +244,14 @@ class HostModel:
     def remember(self, offset: int, source: Source) -> None:
         """Note a record that is taken in: it is known from now on."""
         self.applied = offset
-        place = (source.topic, source.partition)
-        self.sources.pop(place, None)
-        self.sources[place] = (source.offset, source.index)
+        self.sources.pop(source.place, None)
+        self.sources[source.place] = (source.offset, source.index)
         if len(self.sources) > SOURCES_MAXIMUM:
             del self.sources[next(iter(self.sources))]
+
+    def forget_offset(self) -> None:
+        """The samples topic counts from 0 again."""
+        self.applied = -1
 
     def _learns(self, time: float, *, paused: bool) -> bool:
         """A row that votes for an alarm is not learned, nor any while one is raised or an incident is open ..."""

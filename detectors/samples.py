@@ -4,12 +4,21 @@ import msgspec
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """Where a reading came from: the coordinates of the producer's own record, and the reading's place in it."""
+    """Where a reading came from: the coordinates of the producer's own record, and the reading's place in it.
+
+    Offsets are comparable within one `life` of the topic: a topic that is made anew counts from 0 again.
+    """
 
     topic: str
     partition: int
     offset: int
     index: int = 0
+    life: str = ""
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Whose offsets are comparable: topic with its life, and partition."""
+        return f"{self.topic}@{self.life}" if self.life else self.topic, self.partition
 
 
 class MetricSample(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):

@@ -102,6 +102,13 @@ class Shard:
         self._hosts[row] = obeyed.host
         return list(obeyed.signals), [obeyed.answer]
 
+    def forget_offsets(self) -> None:
+        """The samples topic was made anew: what was applied of it says nothing about the records that come now."""
+        self._next_offset = 0
+        for row, host in enumerate(self._hosts):
+            host.forget_offset()
+            self._dirty[row] = 0
+
     def find_state(self, order: Order) -> SavedState | None:
         """The saved state that an order would go back to."""
         row, command = self._rows.get(order.host), order.command

@@ -9,8 +9,8 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from stream.metrics import OwnerMetrics
 from stream.owner import OWNER, Owner
 
-type Check = Callable[[], bool]
-"""Answers at once whether one thing that readiness needs is there."""
+type Check = Callable[[], bool | str]
+"""Answers at once whether one thing that readiness needs is there; text is the cause why it is not."""
 
 type Note = Callable[[], str]
 """Answers at once with what an operator should know; empty if there is nothing."""
@@ -64,10 +64,12 @@ class HealthServer:
         return web.json_response({"status": "ok"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        causes = dict(self._owner.tidings.troubles)
-        answers = {name: check() for name, check in self._checks.items()} | dict.fromkeys(causes, False)
-        ready = all(answers.values())
-        told = {"causes": causes} if causes else {}
+        answers = {name: check() for name, check in self._checks.items()} | dict(self._owner.tidings.troubles)
+        checks = {name: answer is True for name, answer in answers.items()}
+        causes = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
         notes = {name: words for name, note in self._notes.items() if (words := note())}
+        ready = all(checks.values())
+        told = {"ready": ready, "checks": checks}
+        told |= {"causes": causes} if causes else {}
         told |= {"notes": notes} if notes else {}
-        return web.json_response({"ready": ready, "checks": answers} | told, status=200 if ready else 503)
+        return web.json_response(told, status=200 if ready else 503)

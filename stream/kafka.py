@@ -1,21 +1,69 @@
 """Clients of Kafka: the one place that knows how Tidegate connects, and what it promises by its client settings."""
 
 import asyncio
-from typing import Protocol
+from operator import attrgetter
+from typing import Protocol, cast, override
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, UnsupportedCodecError
 
 from stream import forms
+from stream.damage import DamageReason, KafkaRecord
 from stream.errors import SettingsError, UnreachableError
+from stream.salvage import position_of, salvage_partition, waiting
 from stream.settings import KafkaSettings
+
+log = structlog.get_logger()
 
 CONNECT_SECONDS = 30.0
 RETRY_SECONDS = 0.5
+OF_DATA = (CorruptRecordException, UnsupportedCodecError)  # what the client raises on what it has read
 RECORD_BYTES_MAXIMUM = 2_000_000
 """Largest request of our producers; the state and dead-letter topics take records of this size."""
+
+
+class TolerantConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships no types
+    """A consumer that goes on where its client gives up: at a header key, a checksum or a codec.
+
+    A record of which only a header can not be read is given without headers. Other damage is skipped and told in the
+    log; with `auto_offset_reset="none"`, which is for logs that must be whole, it raises.
+    """
+
+    def __init__(self, *topics: str, **settings: object) -> None:
+        super().__init__(*topics, **settings)
+        self._must_be_whole = settings.get("auto_offset_reset") == "none"
+
+    @override
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[KafkaRecord]]:
+        """As the client's own."""
+        try:
+            found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+        except Exception as error:  # whatever a codec, a header or a checksum leads to
+            if isinstance(error, KafkaError) and not isinstance(error, OF_DATA):
+                raise
+            found = {}
+            for source in waiting(self, partitions or self.assignment()):
+                found[source] = await self._salvaged(source, error)
+        return cast("dict[TopicPartition, list[KafkaRecord]]", found)
+
+    async def _salvaged(self, source: TopicPartition, error: Exception) -> list[KafkaRecord]:
+        offset = position_of(self, source)
+        if offset is None:
+            return []
+        found = await salvage_partition(self, source, offset)
+        lost = [one for one in found.damage if one.reason is not DamageReason.HEADER_KEY]
+        if lost and self._must_be_whole:
+            raise CorruptRecordException(f"{source.topic} at offset {lost[0].record.offset}: {error!r}") from error
+        for one in lost:
+            log.error("record_damaged", topic=source.topic, offset=one.record.offset, reason=one.reason.value)
+        self.seek(source, found.next_offset)
+        kept = [one.record for one in found.damage if one.reason is DamageReason.HEADER_KEY]
+        return sorted([*found.records, *kept], key=attrgetter("offset"))
 
 
 class Startable(Protocol):
@@ -85,7 +133,7 @@ async def open_consumer(
         "enable_auto_commit": False,
         "isolation_level": "read_committed",
     }
-    consumer = AIOKafkaConsumer(*topics, **connection(kafka), client_id=client_id, **(settings | changes))
+    consumer = TolerantConsumer(*topics, **connection(kafka), client_id=client_id, **(settings | changes))
     try:
         await _start(consumer, kafka)
     except BaseException:

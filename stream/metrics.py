@@ -5,6 +5,7 @@ a test holds it to them.
 """
 
 import platform
+from collections.abc import Iterable
 from functools import partial
 from importlib.metadata import version
 
@@ -13,6 +14,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from stream.damage import Damage
 from stream.owner import TROUBLES, Owner
 
 # From a fast local answer to a minute: what ingest and decisions may take.
@@ -52,6 +54,18 @@ class DetectMetrics:
             "tidegate_detect_records_rejected", "Records sent to the dead letter, by reason.", ("reason",),
             registry=registry,
         )  # fmt: skip
+        self.damaged = Counter(
+            "tidegate_detect_records_damaged",
+            "Records and batches of Kafka that can not be read, by reason; they are in the dead letter. Alert on any.",
+            ("reason",),
+            registry=registry,
+        )
+        self.made_anew = Counter(
+            "tidegate_detect_topics_made_anew",
+            "Partitions that are read from their beginning, as their topic was made anew. Alert on any.",
+            ("topic",),
+            registry=registry,
+        )
         self.left_out = Counter(
             "tidegate_detect_left_out",
             "What models did not take in, by kind: duplicates, late values, hosts and series over a limit.",
@@ -88,6 +102,11 @@ class DetectMetrics:
             "tidegate_detect_heartbeat_timestamp_seconds", "Last time the stage did work.", ("stage",),
             registry=registry,
         )  # fmt: skip
+
+    def count_damage(self, damage: Iterable[Damage]) -> None:
+        """Count what could not be read."""
+        for one in damage:
+            self.damaged.labels(one.reason.value).inc()
 
 
 class EngineMetrics:

@@ -54,7 +54,7 @@ class CountingShard:
                 self.tallies.append(Tally(sample.host))
             tally, source = self.tallies[row], sample.source
             place = (source.offset << 16) + source.index
-            name = f"{source.topic}/{source.partition}"
+            name = "{}/{}".format(*source.place)
             if offset <= tally.applied_offset or place <= tally.places.get(name, -1):
                 self.refusals.duplicates += 1
                 continue
@@ -70,6 +70,12 @@ class CountingShard:
         row = self._rows.get(order.host)
         counted = 0 if row is None else self.tallies[row].samples
         return [], [Answer(order.command, done=True, words=f"{counted} {saved!r}")]
+
+    def forget_offsets(self) -> None:
+        """The samples topic was made anew."""
+        for row, tally in enumerate(self.tallies):
+            tally.applied_offset = -1
+            self._dirty[row] = 0
 
     def find_state(self, order: Order) -> SavedState | None:
         """The state that was noted last of the host."""

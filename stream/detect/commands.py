@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 from detectors.commands import Answer, Command, Order, kind_of
 from detectors.samples import Source
 from detectors.upkeep import expired
-from stream.detect.deadletters import DeadLetters, Letter, LetterReason
+from stream.detect.deadletters import DeadLetters, Letter, LetterReason, letters_of
 from stream.detect.outbox import Message, Publisher
 from stream.detect.transport import KafkaBatch
 from stream.metrics import DetectMetrics
@@ -52,7 +52,7 @@ class RelayWork:
         self.batch = batch
         self.orders: list[Order] = []
         self.answers: list[Answer] = []
-        self.letters: list[Letter] = []
+        self.letters: list[Letter] = letters_of(batch.damage)
 
 
 class Relay:
@@ -102,12 +102,13 @@ class Relay:
         if now - record.timestamp / 1000.0 > self._age_maximum_seconds:  # by the broker's clock, not the writer's
             work.answers.append(expired(command, self._age_maximum_seconds))
         else:
-            source = Source(record.topic, record.partition, record.offset)
+            source = Source(record.topic, record.partition, record.offset, life=work.batch.life)
             work.orders.append(Order(command.host, source, command))
 
     async def bury_refused(self, work: RelayWork) -> None:
         """Write the letters."""
         await self._dead_letters.bury(work.letters)
+        self._metrics.count_damage(work.batch.damage)
         for letter in work.letters:
             self._metrics.rejected.labels(letter.reason).inc()
 

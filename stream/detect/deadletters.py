@@ -1,12 +1,13 @@
 """Dead letters: records that could not be used, kept whole with the reason and the place they came from."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
 import msgspec
 from aiokafka import ConsumerRecord
 
+from stream.damage import Damage
 from stream.detect.outbox import Message, Publisher
 
 # Kafka's usual limit of a record is 1 MiB; key, headers and framing need the rest.
@@ -18,7 +19,7 @@ TIDEGATE_VERSION = version("tidegate")
 
 
 class LetterReason(enum.Enum):
-    """Reasons besides those of stream/wire/refusals.py."""
+    """Reasons besides those of stream/wire/refusals.py and `stream.damage.DamageReason`."""
 
     BAD_SAMPLE = "bad_sample"
     """A record of the samples topic is none: somebody else wrote there."""
@@ -29,11 +30,15 @@ class LetterReason(enum.Enum):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A record and why it could not be used; `reason` is the value of a `Reason` or `LetterReason`."""
+    """A record and why it could not be used; `reason` is the value of a `Reason`, `LetterReason` or `DamageReason`.
+
+    `last_offset` is set where it stands for several records, from the record's own offset on.
+    """
 
     record: ConsumerRecord[bytes, bytes]
     reason: str
     detail: str
+    last_offset: int | None = None
 
     def message(self) -> Message:
         """The dead letter as it is written: the original key and value, cut to what Kafka takes, and headers."""
@@ -43,6 +48,7 @@ class Letter(msgspec.Struct, frozen=True):
             ("src.topic", record.topic.encode()),
             ("src.partition", b"%d" % record.partition),
             ("src.offset", b"%d" % record.offset),
+            *([] if self.last_offset is None else [("src.offset.last", b"%d" % self.last_offset)]),
             ("src.timestamp", b"%d" % record.timestamp),
             ("error.reason", self.reason.encode()),
             ("error.detail", self.detail[:DETAIL_CHARACTERS_MAXIMUM].encode(errors="backslashreplace")),
@@ -53,6 +59,16 @@ class Letter(msgspec.Struct, frozen=True):
             value = value[:VALUE_BYTES_MAXIMUM]
         key = None if record.key is None else record.key[:KEY_BYTES_MAXIMUM]
         return Message(key=key, value=value, headers=tuple(headers))
+
+
+def letters_of(damage: Iterable[Damage]) -> list[Letter]:
+    """The dead letters for what could not be read."""
+    return [
+        Letter(
+            one.record, one.reason.value, one.detail, None if one.last_offset == one.record.offset else one.last_offset
+        )
+        for one in damage
+    ]
 
 
 class DeadLetters:

@@ -16,7 +16,7 @@ from aiokafka import ConsumerRecord
 from detectors.commands import Answer, Order
 from detectors.samples import Sample, UnreadSample
 from detectors.signals import Signal
-from stream.detect.deadletters import DeadLetters, Letter, LetterReason
+from stream.detect.deadletters import DeadLetters, Letter, LetterReason, letters_of
 from stream.detect.ingest import SLICE_RECORDS
 from stream.detect.orders import Orders
 from stream.detect.outbox import Publisher
@@ -37,7 +37,7 @@ class DetectWork:
         self.partition = partition
         self.samples: list[tuple[ConsumerRecord[bytes, bytes], Sample | Order]] = []
         self.answers: list[Answer] = []
-        self.letters: list[Letter] = []
+        self.letters: list[Letter] = letters_of(batch.damage)
         self.signals: list[Signal] = []
 
 
@@ -127,6 +127,7 @@ class Detect:
     async def bury_refused(self, work: DetectWork) -> None:
         """Write the letters."""
         await self._dead_letters.bury(work.letters)
+        self._metrics.count_damage(work.batch.damage)
         for letter in work.letters:
             self._metrics.rejected.labels(letter.reason).inc()
 

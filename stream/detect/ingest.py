@@ -9,7 +9,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from detectors.samples import Sample, Source, UnreadSample
-from stream.detect.deadletters import DeadLetters, Letter
+from stream.detect.deadletters import DeadLetters, Letter, letters_of
 from stream.detect.outbox import Message, Publisher
 from stream.detect.poison import guarded
 from stream.detect.transport import KafkaBatch
@@ -37,7 +37,7 @@ class IngestWork:
         self.batch = batch
         self.feed = feed
         self.samples: list[Sample] = []
-        self.letters: list[Letter] = []
+        self.letters: list[Letter] = letters_of(batch.damage)
 
 
 class Ingest:
@@ -82,6 +82,7 @@ class Ingest:
     async def bury_refused(self, work: IngestWork) -> None:
         """Write the letters."""
         await self._dead_letters.bury(work.letters)
+        self._metrics.count_damage(work.batch.damage)
         for letter in work.letters:
             self._metrics.rejected.labels(letter.reason).inc()
 
@@ -97,14 +98,15 @@ class Ingest:
         work.batch.done()
 
     def _read(self, work: IngestWork, record: ConsumerRecord[bytes, bytes], now: float) -> None:
-        outcome = guarded(lambda: self._decode(work.feed.format_name, record, now), record)
+        outcome = guarded(lambda: self._decode(work, record, now), record)
         if isinstance(outcome, Letter):
             work.letters.append(outcome)
         else:
             self._accept(work, record, outcome, now)
 
-    def _decode(self, format_name: str, record: ConsumerRecord[bytes, bytes], now: float) -> Decoded:
-        source = Source(record.topic, record.partition, record.offset)
+    def _decode(self, work: IngestWork, record: ConsumerRecord[bytes, bytes], now: float) -> Decoded:
+        source = Source(record.topic, record.partition, record.offset, life=work.batch.life)
+        format_name = work.feed.format_name
         try:
             return decode(format_name, record.value, record.key, record.timestamp / 1000.0, source, self._limits, now)
         except Refused as refused:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from stream.damage import Damage
+
 
 class Record(Protocol):
     """What of a fetched record the bookkeeping looks at."""
@@ -28,23 +30,44 @@ class Partition(NamedTuple):
     partition: int
 
 
+class Part[R: Record](NamedTuple):
+    """What one fetch gave of a partition: records, what could not be read, and the offset from which it goes on.
+
+    There may be no records: the log also holds what is nobody's to read, such as the marks of transactions.
+    """
+
+    records: Sequence[R]
+    damage: Sequence[Damage]
+    next_offset: int
+
+
 class Batch[R: Record]:
-    """Records of one partition that were fetched together, in offset order.
+    """What was fetched together of one partition, in offset order.
 
     Attributes:
         source: The partition they were read from.
         records: The records; empty once the batch is done.
-        first_offset: Offset of the first record.
-        next_offset: Offset after the last record.
+        damage: What could not be read between and after them.
+        first_offset: Where it begins.
+        next_offset: Where the next one begins.
+        life: Of the topic: a topic that is made anew, or loses records that were read, begins another one.
     """
 
-    __slots__ = ("_is_done", "first_offset", "next_offset", "records", "source")
+    __slots__ = ("_is_done", "damage", "first_offset", "life", "next_offset", "records", "source")
 
-    def __init__(self, source: Partition, records: Sequence[R]) -> None:
+    def __init__(
+        self,
+        source: Partition,
+        records: Sequence[R],
+        damage: Sequence[Damage] = (),
+        span: tuple[int, int] | None = None,
+        life: str = "",
+    ) -> None:
         self.source = source
         self.records = records
-        self.first_offset = records[0].offset
-        self.next_offset = records[-1].offset + 1
+        self.damage = damage
+        self.first_offset, self.next_offset = span or (records[0].offset, records[-1].offset + 1)
+        self.life = life
         self._is_done = False
 
     @property
@@ -66,21 +89,24 @@ class Progress[R: Record]:
         committed_offset: Offset that the group has committed, or the start if it has committed none.
     """
 
-    __slots__ = ("_batches", "_source", "committed_offset", "delivered_offset")
+    __slots__ = ("_batches", "_life", "_source", "committed_offset", "delivered_offset")
 
-    def __init__(self, source: Partition, start_offset: int) -> None:
+    def __init__(self, source: Partition, start_offset: int, life: str = "") -> None:
         self._source = source
+        self._life = life
         self._batches: deque[Batch[R]] = deque()
         self.delivered_offset = start_offset
         self.committed_offset = start_offset
 
-    def deliver(self, records: Sequence[R]) -> Batch[R] | None:
-        """Make a batch of the records not handed out before; None if there are none."""
-        if records and records[0].offset < self.delivered_offset:
-            records = [record for record in records if record.offset >= self.delivered_offset]
-        if not records:
+    def deliver(self, part: Part[R]) -> Batch[R] | None:
+        """Make a batch of what was not handed out before; None if there is nothing new."""
+        first, (records, damage, next_offset) = self.delivered_offset, part
+        if next_offset <= first:
             return None
-        batch = Batch(self._source, records)
+        if records and records[0].offset < first:
+            records = [record for record in records if record.offset >= first]
+        damage = [one for one in damage if one.last_offset >= first]
+        batch = Batch(self._source, records, damage, (first, next_offset), self._life)
         self._batches.append(batch)
         self.delivered_offset = batch.next_offset
         return batch
@@ -108,10 +134,15 @@ class Deliveries[R: Record]:
         self._epoch: int | None = None
         self._partitions: dict[Partition, Progress[R]] = {}
 
-    def begin(self, epoch: int, start_offsets: Mapping[Partition, int]) -> None:
+    def begin(
+        self, epoch: int, start_offsets: Mapping[Partition, int], lives: Mapping[Partition, str] | None = None
+    ) -> None:
         """All owned partitions were sought to these offsets in `epoch`; what was handed out before is forgotten."""
         self._epoch = epoch
-        self._partitions = {source: Progress(source, offset) for source, offset in start_offsets.items()}
+        known = lives or {}
+        self._partitions = {
+            source: Progress(source, offset, known.get(source, "")) for source, offset in start_offsets.items()
+        }
 
     def drop(self) -> None:
         """No partition is owned, or their positions are being changed: nothing may be delivered or committed."""
@@ -122,12 +153,12 @@ class Deliveries[R: Record]:
         """Whether records fetched in `epoch` may still be delivered."""
         return epoch == self._epoch
 
-    def deliver(self, epoch: int, source: Partition, records: Sequence[R]) -> Batch[R] | None:
-        """A batch of these records, or None if they must not be handed out."""
+    def deliver(self, epoch: int, source: Partition, part: Part[R]) -> Batch[R] | None:
+        """A batch of this, or None if it must not be handed out."""
         progress = self._partitions.get(source)
         if epoch != self._epoch or progress is None:
             return None
-        return progress.deliver(records)
+        return progress.deliver(part)
 
     def progress(self, source: Partition) -> Progress[R] | None:
         """Progress of one owned partition."""

@@ -19,11 +19,15 @@ PAGE_BYTES_MAXIMUM = 256 * 1024
 
 
 class Page(msgspec.Struct, frozen=True, array_like=True):
-    """Value of a record of the state topic: rows as they were when every sample before `through_offset` was applied."""
+    """Value of a record of the state topic: rows as they were when every sample before `through_offset` was applied.
+
+    `life` is that of the samples topic, in which its offset and those of the rows count; empty if it is not known.
+    """
 
     version: int
     through_offset: int
     rows: tuple[bytes, ...]
+    life: str = ""
 
 
 class PageRecord(msgspec.Struct, frozen=True):
@@ -109,15 +113,20 @@ class PageBook:
 
     `writer` names the keys; a page is split when its rows together exceed `page_bytes_maximum` (one larger row is a
     page of its own).
+
+    Attributes:
+        life: Of the samples topic, as its pages say.
     """
 
     def __init__(self, writer: Writer, page_bytes_maximum: int = PAGE_BYTES_MAXIMUM) -> None:
+        self.life = ""
         self._writer = writer
         self._page_bytes_maximum = page_bytes_maximum
         self._slots: list[_Slot] = []
         self._slot_of: dict[int, _Slot] = {}
         # Key of another writer → our pages that hold its rows and were not written yet.
         self._replacing: dict[bytes, set[_Slot]] = {}
+        self._newer: dict[bytes, set[_Slot]] = {}  # the same of those whose writer came after us
 
     # Recovery
 
@@ -133,8 +142,17 @@ class PageBook:
                 self._add(fresh)
             if len(fresh) < len(rows):
                 self.changed(dict.fromkeys(rows, through_offset), now_seconds)
-            if generation_of(key) <= self._writer.generation:
-                self._replacing[key] = {self._slot_of[row] for row in rows}
+            replaced = self._replacing if generation_of(key) <= self._writer.generation else self._newer
+            replaced[key] = {self._slot_of[row] for row in rows}
+
+    def outlive(self, life: str) -> None:
+        """The samples topic was made anew: pages of its old life go, whoever wrote them. All rows must be changed now.
+
+        In a cluster built anew generations count from 1 again: a newer one than ours does not mean that we are dead.
+        """
+        self.life = life
+        self._replacing |= self._newer
+        self._newer = {}
 
     # Changes
 
@@ -241,7 +259,9 @@ class PageBook:
             target = slot if part is first else self._split_off(slot, rows)
             target.rows = rows
             target.begin_writing(offset, since)
-            value = msgspec.msgpack.encode(Page(PAGE_VERSION, through_offset, tuple(state for _row, state in part)))
+            value = msgspec.msgpack.encode(
+                Page(PAGE_VERSION, through_offset, tuple(state for _row, state in part), self.life)
+            )
             target.size_bytes = len(value)
             yield PageRecord(key=target.key, value=value), target
 

@@ -4,6 +4,7 @@ import asyncio
 
 from stream.detect.bystander import pause_learning
 from stream.detect.workers import DetectWorker, run_worker
+from stream.health import Check
 from stream.metrics import DetectMetrics, new_registry
 from stream.roles import health, stop_event
 from stream.settings import Settings
@@ -15,7 +16,7 @@ async def serve_detect(settings: Settings, number: int = 0) -> None:
     port = settings.detect.health_port
 
     async def answer_health(worker: DetectWorker) -> None:
-        checks = {"state_recovered": lambda: worker.is_ready}
+        checks: dict[str, Check] = {"state_recovered": lambda: worker.is_ready, **worker.feed_watch.checks()}
         async with health(settings, port and port + number, registry, checks):
             await asyncio.Event().wait()
 

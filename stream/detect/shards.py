@@ -8,7 +8,7 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -47,6 +47,16 @@ class OwnedPartition:
         self._book = book
         self._saving = asyncio.Lock()
         self._unfinished: deque[KafkaBatch] = deque()
+
+    def begin(self, offset: int, life: str) -> None:
+        """Samples come from this offset on, in this life of their topic: the rows' offsets of another say nothing."""
+        self.processed_offset = offset
+        if self._book.life in {"", life} or not life:
+            self._book.life = life
+            return
+        self.shard.forget_offsets()
+        self._book.outlive(life)
+        self.note_changes(offset)
 
     def note_changes(self, offset: int, batch: KafkaBatch | None = None) -> None:
         """All before `offset` is processed; `batch` is done as soon as what changed is saved."""
@@ -156,12 +166,16 @@ class Shards:
         self._metrics.recovery.set(time.monotonic() - started)
         log.info("partitions_assigned", partitions=numbers, generation=generation, seconds=time.monotonic() - started)
 
-    def begin(self, offsets: Mapping[Partition, int]) -> None:
-        """Reading starts at these offsets."""
+    def begin(
+        self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
+    ) -> None:
+        """Reading starts at these offsets. Topics made anew are told."""
+        for source in anew:
+            self._metrics.made_anew.labels(source.topic).inc()
         for source, offset in offsets.items():
             owned = self._owned.get(source.partition)
             if source.topic == self._topic and owned is not None:
-                owned.processed_offset = offset
+                owned.begin(offset, lives.get(source, ""))
         self.recovered.set()
 
     async def settle(self) -> None:

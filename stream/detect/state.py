@@ -53,6 +53,9 @@ class ShardLike(ObeyingShard, Protocol):
     def load_row(self, data: bytes) -> int:
         """Take in a saved row; the copy with the higher applied offset stays."""
 
+    def forget_offsets(self) -> None:
+        """The samples topic was made anew: forget how far it was applied, and save every row again."""
+
     def take_dirty(self) -> dict[int, int]:
         """Row → oldest offset that changed it since this was last asked."""
 
@@ -141,6 +144,7 @@ def restore(
             found.pop(key, None)
             continue
         through_offset = max(through_offset, page.through_offset)
+        book.life = page.life or book.life
     book.adopt(found, through_offset, now_seconds)
     shard.take_dirty()
     return book

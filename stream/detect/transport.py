@@ -13,20 +13,22 @@ It overrides private methods of faust-streaming 0.15.3 and aiokafka 0.14.0, whic
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn, Protocol, cast, override
+import time
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NoReturn, Protocol, cast, override
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
 from faust.types.tuples import ConsumerMessage, Message
 from mode.utils.futures import notify
 
+from stream.detect.client_thread import BatchThread, Fetched, FetchState, Look
 from stream.detect.offsets import Batch, Deliveries, Partition
-from stream.errors import StateError, StreamError
+from stream.errors import StreamError
 
 log = structlog.get_logger()
 
@@ -39,8 +41,8 @@ RECOVER_SECONDS = 50.0
 REQUEST_SECONDS = 60.0
 # How long one fetch waits in the consumer thread, and the broker with it, while there is nothing to read.
 FETCH_SECONDS = 1.0
-FETCH_WAIT_MILLISECONDS = 100
 IDLE_SECONDS = 0.05
+CREATE_TIME = 0
 
 
 def fail_stop(reason: str) -> NoReturn:
@@ -56,35 +58,19 @@ class PartitionOwner(Protocol):
     async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
         """Load the state of exactly these partitions, before their first record."""
 
-    def begin(self, offsets: Mapping[Partition, int]) -> None:
-        """The partitions are owned, and read from these offsets on."""
+    def begin(
+        self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
+    ) -> None:
+        """The partitions are owned, and read from these offsets on, which count in these lives of their topics.
+
+        Those in `anew` were read in another life before.
+        """
 
     async def settle(self) -> None:
         """Make durable what is processed, in bounded time, and call `done()` on it."""
 
     def forget(self) -> None:
         """The partitions are no longer owned."""
-
-
-class Fetched(NamedTuple):
-    """Records taken from the client, and the seek epoch they were taken in."""
-
-    epoch: int
-    records: Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
-
-
-class Sought(NamedTuple):
-    """The epoch a seek began, and where each partition was put."""
-
-    epoch: int
-    offsets: Mapping[Partition, int]
-
-
-class FetchState(NamedTuple):
-    """End of a partition's log, and when the broker said so (epoch seconds)."""
-
-    end_offset: int
-    told_time: float
 
 
 class BatchSchema(faust.Schema[Any, Any]):
@@ -97,97 +83,6 @@ class BatchSchema(faust.Schema[Any, Any]):
     @override
     def loads_value(self, app: AppT, message: Message, *, loads: Any = None, serializer: Any = None) -> object:
         return message.value
-
-
-class BatchThread(driver.AIOKafkaConsumerThread):
-    """The thread of the Kafka client: tags what it fetches with a seek epoch, and seeks without an await between."""
-
-    seek_epoch = 0
-    _assignment: Any = None  # that was sought last, and where to
-    _offsets: Mapping[Partition, int] = {}
-
-    @override
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # Faust fixes 1500 ms. A fetch that waits on a quiet partition holds up the next one on a busy partition.
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MILLISECONDS  # noqa: SLF001 - has no setting in Faust
-        return consumer
-
-    @override
-    async def _fetch_records(  # type: ignore[override]  # the records travel with their epoch
-        self,
-        consumer: AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> Fetched:
-        epoch = self.seek_epoch
-        records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
-        if epoch != self.seek_epoch:
-            # It waited through a short rebalance, and took what nobody will deliver: the client must read that again.
-            self._rewind(consumer)
-            return Fetched(epoch, {})
-        return Fetched(epoch, cast("dict[TP, list[ConsumerRecord[bytes, bytes]]]", records))
-
-    def _rewind(self, consumer: AIOKafkaConsumer) -> None:
-        """Put every partition where the last seek wants it, unless another rebalance has begun: it will seek again."""
-        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - as in _seek_all
-        if assignment is not None and assignment is self._assignment and assignment.active:
-            for source, offset in self._offsets.items():
-                consumer.seek(source, offset)
-
-    async def seek_all(self) -> Sought | None:
-        """Put every owned partition at its committed offset; None during a rebalance, which will seek again."""
-        return cast("Sought | None", await self.call_thread(self._seek_all))
-
-    async def _seek_all(self) -> Sought | None:
-        consumer = self._ensure_consumer()
-        subscriptions = consumer._subscription  # noqa: SLF001 - the public API cannot tell one assignment from the next
-        while True:
-            assignment = subscriptions.subscription.assignment
-            if assignment is None or not assignment.active:
-                return None
-            offsets = await self._committed_offsets(consumer, set(assignment.tps))
-            if subscriptions.subscription.assignment is assignment and assignment.active:
-                break
-        self._assignment, self._offsets = assignment, offsets
-        self._rewind(consumer)
-        self.seek_epoch += 1
-        return Sought(self.seek_epoch, offsets)
-
-    async def _committed_offsets(self, consumer: AIOKafkaConsumer, sources: set[TP]) -> dict[Partition, int]:
-        if not sources:
-            return {}
-        committed = await consumer._coordinator.fetch_committed_offsets(list(sources))  # noqa: SLF001 - all in one request
-        known = {source: entry.offset for source, entry in committed.items() if entry.offset >= 0}
-        await self._check_ends(consumer, known)
-        fresh = [source for source in sources if source not in known]
-        if fresh:
-            known.update(await consumer.beginning_offsets(fresh))
-        return {Partition(source.topic, source.partition): offset for source, offset in known.items()}
-
-    @staticmethod
-    async def _check_ends(consumer: AIOKafkaConsumer, committed: Mapping[TP, int]) -> None:
-        """A topic that was deleted and made again would be read in silence, and all of it taken for known."""
-        for source, end in (await consumer.end_offsets(list(committed))).items() if committed else ():
-            if committed[source] > end:
-                raise StateError(
-                    f"topic {source.topic} partition {source.partition} ends at offset {end}, but offset "
-                    f"{committed[source]} is committed: it was made anew. Choose another detect.group and state topic."
-                )
-
-    async def fetch_state(self, source: Partition) -> FetchState | None:
-        """How far the log of a partition reaches; None before the first answer to a fetch."""
-        return cast("FetchState | None", await self.call_thread(self._fetch_state, source))
-
-    async def _fetch_state(self, source: Partition) -> FetchState | None:
-        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001 - as in _seek_all
-        if assignment is None or source not in assignment.tps:
-            return None
-        state = assignment.state_value(source)
-        if state.highwater is None or state.timestamp is None:
-            return None
-        return FetchState(state.highwater, state.timestamp / 1000.0)
 
 
 class BatchConsumer(driver.Consumer):
@@ -288,12 +183,16 @@ class BatchConsumer(driver.Consumer):
         if sought is None or generation != self.app.consumer_generation_id:
             return
         self._read_offset.update(cast("Mapping[TP, int]", sought.offsets))
-        self._owner.begin(sought.offsets)
-        self.deliveries.begin(sought.epoch, sought.offsets)
+        self._owner.begin(sought.offsets, sought.lives, sought.anew)
+        self.deliveries.begin(sought.epoch, sought.offsets, sought.lives)
 
     async def fetch_state(self, source: Partition) -> FetchState | None:
         """How far the log of a partition reaches; None if that is not known, or the client stops."""
         return None if self.should_stop else await self._thread.fetch_state(source)
+
+    async def look_at_topics(self) -> Look | None:
+        """What becomes of the topics and partitions that are read; None if the client stops. Raises KafkaError."""
+        return None if self.should_stop else await self._thread.look_at_topics()
 
     # Delivery
 
@@ -326,25 +225,25 @@ class BatchConsumer(driver.Consumer):
         await asyncio.sleep(0)
 
     async def _deliver(self, fetched: Fetched) -> None:
-        for tp, records in fetched.records.items():
+        for tp, part in fetched.parts.items():
             if not (self.flow_active and self.deliveries.is_current(fetched.epoch)):
                 return
             source = Partition(tp.topic, tp.partition)
-            batch = self.deliveries.deliver(fetched.epoch, source, records)
+            batch = self.deliveries.deliver(fetched.epoch, source, part)
             if batch is None:
                 continue
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             # Suspending the flow gives the batch up: it was not done, so the next owner reads it again.
-            await self.wait_first(self.callback(self._message(batch, records[-1])), self.suspend_flow.wait())
+            await self.wait_first(self.callback(self._message(batch)), self.suspend_flow.wait())
             self._read_offset[cast("TP", source)] = batch.next_offset
 
-    def _message(self, batch: KafkaBatch, last: ConsumerRecord[bytes, bytes]) -> ConsumerMessage:
+    def _message(self, batch: KafkaBatch) -> ConsumerMessage:
         return ConsumerMessage(
             batch.source.topic,
             batch.source.partition,
-            last.offset,
-            last.timestamp / 1000.0,
-            last.timestamp_type,
+            batch.next_offset - 1,
+            time.time(),
+            CREATE_TIME,
             None,
             None,
             cast("bytes", batch),

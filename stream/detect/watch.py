@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from detectors.signals import HostState, HostStatus, Notice, Signal
+from stream.detect.client_thread import FetchState
 from stream.detect.offsets import Partition
 from stream.detect.outbox import Message, Publisher
 from stream.detect.shards import OwnedPartition, Shards
-from stream.detect.transport import FetchState
 from stream.metrics import DetectMetrics
 from stream.wire import Reason
 

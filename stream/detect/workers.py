@@ -19,6 +19,7 @@ from detectors.settings import DetectorSettings
 from detectors.shard import Shard
 from stream.detect.commands import Relay
 from stream.detect.deadletters import DeadLetters
+from stream.detect.feeds import FeedWatch
 from stream.detect.flow import Detect
 from stream.detect.ingest import Feed, Ingest
 from stream.detect.orders import Orders
@@ -169,6 +170,7 @@ class DetectWorker:
         self.detect = Detect(self.shards, topics.signals, orders, outbox, dead_letters, metrics)
         relay_topics = topics.commands, topics.samples
         self.relay = Relay(relay_topics, detect.past_maximum_seconds, outbox, dead_letters, metrics)
+        self.feed_watch = FeedWatch({feed.source: feed.topic for feed in feeds})
         self._settings = settings
         self._feeds = feeds
 
@@ -195,6 +197,10 @@ class DetectWorker:
             await asyncio.sleep(TICK_SECONDS)
             if self.is_ready:
                 await self.watch.turn(cast("BatchConsumer", app.consumer).fetch_state)
+
+    async def look_at_feeds_forever(self, app: DetectApp) -> None:
+        """See every second whether the topics are there and read, until cancelled."""
+        await self.feed_watch.look_forever(cast("BatchConsumer", app.consumer).look_at_topics)
 
 
 type Companion = Callable[[DetectWorker], Coroutine[object, object, None]]
@@ -244,6 +250,7 @@ async def run_app(worker: DetectWorker, app: DetectApp, stop: asyncio.Event, com
     tasks = [
         supervised("save", worker.shards.save_forever()),
         supervised("tick", worker.tick_forever(app)),
+        supervised("feeds", worker.look_at_feeds_forever(app)),
         *(supervised(f"companion {number}", run(worker)) for number, run in enumerate(companions)),
     ]
     await app.wait(stop.wait())

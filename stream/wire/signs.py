@@ -31,7 +31,7 @@ def sign_of(
         return ()
     time = next((found for found in map(read_time, times) if found is not None), 0.0)
     source = arrival.source
-    place = Source(source.topic, source.partition, source.offset, index)
+    place = Source(source.topic, source.partition, source.offset, index, source.life)
     return (UnreadSample(name, time, refusal.reason.value, refusal.detail, place),)
 
 

@@ -100,7 +100,7 @@ def read_metric(
     fields = fields_of(arrival, metric)
     values, dropped, faults = read_fields(arrival, fields, name, series_suffix(tags, host_tag))
     source = arrival.source
-    place = Source(source.topic, source.partition, source.offset, index)
+    place = Source(source.topic, source.partition, source.offset, index, source.life)
     if values:
         return MetricSample(host, time, values, place), dropped
     detail = "no usable number" + no_values_words(len(fields), dropped, faults)

@@ -32,6 +32,20 @@ async def test_readiness_is_all_checks(checks: dict[str, bool], status: int, rea
         await server.stop()
 
 
+async def test_a_check_that_knows_why_says_it() -> None:
+    """Text in place of a yes is the cause: the role is not ready, and `causes` says it under the check's name."""
+    server = HealthServer("127.0.0.1", 0, new_registry("detect"), {"feed": lambda: "no topic", "state": lambda: True})
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            readiness = await client.get("/readyz")
+            told = await readiness.json()
+    finally:
+        await server.stop()
+    assert readiness.status == 503
+    assert told == {"ready": False, "checks": {"feed": False, "state": True}, "causes": {"feed": "no topic"}}
+
+
 async def test_metrics_are_served_in_prometheus_form() -> None:
     """`/metrics` carries the role's own table and the process figures."""
     registry = new_registry("detect")

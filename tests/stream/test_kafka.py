@@ -5,12 +5,14 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
+from aiokafka import TopicPartition
 
 from stream.broker.embedded import EmbeddedBroker
 from stream.errors import SettingsError, UnreachableError
 from stream.kafka import open_admin, open_consumer, open_producer
 from stream.settings import KafkaSettings
 from stream.topics import Topic, ensure_topics
+from tests.batches import batch, write_batch
 from tests.kafka import Kafka
 
 OPENERS = [open_producer, open_consumer, open_admin]
@@ -101,3 +103,24 @@ async def test_acknowledged_records_survive_a_crash_of_the_broker(private_broker
     await consumer.stop()
     assert found == expected
     assert rest == {}
+
+
+@pytest.mark.timeout(60)
+async def test_a_header_that_can_not_be_read_keeps_no_reader_from_its_record(kafka: Kafka) -> None:
+    """Engine and console read signals, audit and commands by such consumers, also where a log must be whole."""
+    settings = kafka.settings(partitions=1)
+    await ensure_topics(settings)
+    topic = settings.topics.signals
+    await write_batch(settings.kafka, topic, 0, batch(0, b"a", b"b", b"c", header_of=1, header=b"\xff"))
+    for reset in ("earliest", "none"):
+        consumer = await open_consumer(settings.kafka, auto_offset_reset=reset)
+        try:
+            source = TopicPartition(topic, 0)
+            consumer.assign([source])
+            await consumer.seek_to_beginning(source)
+            found: list[bytes | None] = []
+            while len(found) < 3:
+                found += [record.value for record in (await consumer.getmany(source, timeout_ms=1000)).get(source, [])]
+            assert found == [b"a", b"b", b"c"]
+        finally:
+            await consumer.stop()

@@ -1,9 +1,9 @@
-"""A worker as a process of its own: `python -m tests.stream.detect.storm_worker SETTINGS counting|models|slow`."""
+"""A worker as a process: `python -m tests.stream.detect.storm_worker SETTINGS counting|models|served|slow`."""
 
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,9 @@ from detectors.signals import Signal
 from stream.detect.offsets import Partition
 from stream.detect.transport import KafkaBatch
 from stream.detect.workers import DetectWorker, add_agent, new_app, run_worker, stop_deadline
+from stream.metrics import DetectMetrics, new_registry
 from stream.owner import stop_with_signals
+from stream.roles import health
 from stream.settings import Settings
 from stream.testing import CountingShard
 
@@ -44,7 +46,9 @@ class SlowOwner:
     async def recover(self, assigned: frozenset[Partition], generation: int) -> None:
         """Nothing to load."""
 
-    def begin(self, offsets: Mapping[Partition, int]) -> None:
+    def begin(
+        self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
+    ) -> None:
         """Nothing to begin."""
 
     async def handle(self, batch: KafkaBatch) -> None:
@@ -97,8 +101,15 @@ async def main(settings: Settings, kind: str) -> None:
     if kind == "slow":
         await run_slow(settings, stop)
         return
-    make_shard = PoisonedShard if kind == "counting" else None
-    await run_worker(settings, stop, make_shard=make_shard, companions=(tell_ready,))
+    make_shard = None if kind == "models" else PoisonedShard
+    registry = new_registry("detect")
+
+    async def answer_health(worker: DetectWorker) -> None:
+        async with health(settings, settings.detect.health_port, registry, worker.feed_watch.checks()):
+            await asyncio.Event().wait()
+
+    companions = (tell_ready, answer_health) if kind == "served" else (tell_ready,)
+    await run_worker(settings, stop, DetectMetrics(registry), make_shard=make_shard, companions=companions)
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ async def produce(kafka: KafkaSettings, topic: str, load: Load, counts: Iterable
 
 async def read_all(kafka: KafkaSettings, topic: str) -> dict[int, list[KafkaRecord]]:
     """Every record of a topic, by partition."""
-    consumer = await open_consumer(kafka, isolation_level="read_uncommitted", max_partition_fetch_bytes=4 << 20)
+    consumer = await open_consumer(kafka, max_partition_fetch_bytes=4 << 20)
     try:
         partitions = await topic_partitions(kafka, topic)
         sources = [TopicPartition(topic, partition) for partition in range(partitions)]

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from stream.broker.embedded import EmbeddedBroker
 from stream.detect.outbox import Message, Outbox
-from stream.kafka import open_admin, open_consumer, open_producer
+from stream.kafka import open_admin, open_producer
 from stream.settings import KafkaSettings, Settings
 from stream.testing import CountingShard, Tally
 from stream.topics import ensure_topics
@@ -172,29 +172,3 @@ async def test_a_stop_in_a_revoke_waits_for_its_commit_and_ends(kafka: Kafka, tm
         assert (await committed_offsets(admin, settings.detect.group))[source].offset == 1
     finally:
         await admin.close()
-
-
-@pytest.mark.timeout(60)
-async def test_a_topic_made_anew_ends_the_worker_with_a_reason(kafka: Kafka, tmp_path: Path) -> None:
-    """Offsets beyond the end would make it ignore all new records in silence: it stops with status 70 and says why."""
-    settings = storm_settings(kafka)
-    await make_topics(settings)
-    await commit_beyond_the_end(settings)
-    fleet = Fleet(tmp_path, settings, "counting")
-    try:
-        fleet.start("w0")
-        assert await fleet.wait_end("w0") == 70
-    finally:
-        fleet.close()
-    assert "it was made anew" in (tmp_path / "w0.log").read_text()
-
-
-async def commit_beyond_the_end(settings: Settings) -> None:
-    """Commit offset 5 of an empty partition for the group."""
-    consumer = await open_consumer(settings.kafka, group=settings.detect.group)
-    try:
-        source = TopicPartition(settings.topics.metrics, 0)
-        consumer.assign([source])
-        await consumer.commit({source: 5})
-    finally:
-        await consumer.stop()

@@ -10,13 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from detectors.samples import MetricSample, Source
 from detectors.signals import HostState, HostStatus, Notice, Unread
+from stream.detect.client_thread import FetchState
 from stream.detect.deadletters import DeadLetters
 from stream.detect.flow import Detect
 from stream.detect.offsets import Batch, Partition
 from stream.detect.orders import Orders
 from stream.detect.pages import decode_page
 from stream.detect.shards import Shards
-from stream.detect.transport import FetchState, KafkaBatch
+from stream.detect.transport import KafkaBatch
 from stream.detect.watch import Watch
 from stream.metrics import DetectMetrics
 from stream.testing import FakeModels, FakeOutbox, FakeState, ScriptedShard, kafka_record
@@ -46,7 +47,7 @@ class Bench:
         """Assign the partition."""
         source = Partition(SAMPLES, 0)
         await self.shards.recover(frozenset({source}), 1)
-        self.shards.begin({source: offset})
+        self.shards.begin({source: offset}, {}, ())
 
     async def turn(self, end_offset: int, told_ago_seconds: float = 0.0) -> None:
         """The watch looks; the broker has said that the log ends there."""

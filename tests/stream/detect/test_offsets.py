@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stream.detect.offsets import Batch, Deliveries, Partition, Record
+from stream.detect.offsets import Batch, Deliveries, Part, Partition, Record
 
 SOURCE = Partition("samples", 0)
 
@@ -17,9 +17,14 @@ def records(*offsets: int) -> list[Record]:
     return [SimpleNamespace(offset=offset) for offset in offsets]
 
 
+def part(*offsets: int) -> Part[Record]:
+    """A fetch that ends with the last of these records."""
+    return Part(records(*offsets), (), offsets[-1] + 1)
+
+
 def delivered(deliveries: Deliveries[Record], *batches: tuple[int, ...]) -> list[Batch[Record]]:
     """Batches of these offsets, delivered in epoch 1."""
-    found = [deliveries.deliver(1, SOURCE, records(*offsets)) for offsets in batches]
+    found = [deliveries.deliver(1, SOURCE, part(*offsets)) for offsets in batches]
     return [batch for batch in found if batch is not None]
 
 
@@ -49,7 +54,7 @@ def test_records_of_an_older_epoch_are_refused() -> None:
     """What was fetched before a seek is dropped: the seek has repositioned it."""
     deliveries: Deliveries[Record] = Deliveries()
     deliveries.begin(2, {SOURCE: 5})
-    assert deliveries.deliver(1, SOURCE, records(5, 6)) is None
+    assert deliveries.deliver(1, SOURCE, part(5, 6)) is None
 
 
 def test_records_are_handed_out_once() -> None:
@@ -57,8 +62,8 @@ def test_records_are_handed_out_once() -> None:
     deliveries: Deliveries[Record] = Deliveries()
     deliveries.begin(1, {SOURCE: 0})
     delivered(deliveries, (0, 1, 2))
-    assert deliveries.deliver(1, SOURCE, records(1, 2)) is None
-    batch = deliveries.deliver(1, SOURCE, records(2, 3))
+    assert deliveries.deliver(1, SOURCE, part(1, 2)) is None
+    batch = deliveries.deliver(1, SOURCE, part(2, 3))
     assert batch is not None
     assert batch.first_offset == 3
 
@@ -69,7 +74,7 @@ def test_done_after_a_seek_commits_nothing() -> None:
     deliveries.begin(1, {SOURCE: 0})
     (late,) = delivered(deliveries, (0, 1))
     deliveries.begin(2, {SOURCE: 0})
-    deliveries.deliver(2, SOURCE, records(0, 1))
+    deliveries.deliver(2, SOURCE, part(0, 1))
     late.done()
     progress = deliveries.progress(SOURCE)
     assert progress is not None
@@ -81,7 +86,7 @@ def test_nothing_is_owned_after_a_revoke() -> None:
     deliveries: Deliveries[Record] = Deliveries()
     deliveries.begin(1, {SOURCE: 0})
     deliveries.drop()
-    assert deliveries.deliver(1, SOURCE, records(0)) is None
+    assert deliveries.deliver(1, SOURCE, part(0)) is None
     assert deliveries.owned() == ()
 
 
@@ -125,7 +130,7 @@ class Interleavings(RuleBasedStateMachine):
         progress = self.deliveries.progress(SOURCE)
         if progress is not None:
             start = min(start, progress.delivered_offset)
-        batch = self.deliveries.deliver(epoch, SOURCE, records(*range(start, start + count)))
+        batch = self.deliveries.deliver(epoch, SOURCE, part(*range(start, start + count)))
         if batch is not None:
             self.open.append(batch)
 

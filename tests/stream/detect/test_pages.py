@@ -140,6 +140,17 @@ def test_rows_that_moved_away_stay_ahead_of_the_page_they_left() -> None:
     assert [keys_and_rows(writing) for writing in rounds] == [[(b"1@1-me", 1)], [(b"0@1-me", 1)]]
 
 
+def test_pages_of_an_outlived_samples_topic_go_whatever_their_generation() -> None:
+    """In a cluster built anew generations begin again: who wrote there before is no living successor."""
+    book = PageBook(Writer(1, "me"))
+    book.adopt({b"0@500-old": [0, 1]}, 900, 0.0)
+    book.outlive("new")
+    book.changed({0: 0, 1: 0}, 0.0)
+    writing = book.take(row_of_ten_bytes, 0, FOREVER, FOREVER)
+    assert [decode_page(one.key, one.value or b"").life for one in writing.records] == ["new"]
+    assert book.saved(writing) == (PageRecord(b"0@500-old", None),)
+
+
 def test_keys_of_a_newer_generation_are_left_alone() -> None:
     """Who finds them is a worker that others take for dead."""
     book = PageBook(Writer(5, "me"))

@@ -10,9 +10,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
+from stream.detect.client_thread import BatchThread, Fetched
 from stream.detect.offsets import Partition
 from stream.detect.outbox import Message, Outbox
-from stream.detect.transport import BatchConsumer, BatchThread, BatchTransport, Fetched
+from stream.detect.transport import BatchConsumer, BatchTransport
 from stream.kafka import open_producer
 from stream.settings import Settings
 from stream.topics import ensure_topics
@@ -68,7 +69,7 @@ async def write(settings: Settings, *values: bytes) -> None:
 
 def values_of(fetched: Fetched) -> list[bytes | None]:
     """What was taken."""
-    return [record.value for records in fetched.records.values() for record in records]
+    return [record.value for part in fetched.parts.values() for record in part.records]
 
 
 async def test_what_a_fetch_takes_that_waited_through_a_seek_is_read_again(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import stream.wire
 from detectors.signals import SignalKind
+from stream.damage import DamageReason
 from stream.settings import DetectSettings
 from stream.wire import FORMATS, DropReason, Reason, WireLimits
 from stream.wire.json_logs import HOSTS, TIMES
@@ -33,6 +34,7 @@ def names_of(members: type[Enum]) -> list[str]:
 
 TABLES = {
     "Formats": sorted(FORMATS),
+    "What can not be read from Kafka": sorted(names_of(DamageReason)),
     "Why a record is refused": sorted(names_of(Reason)),
     "Why a value is left out": sorted(names_of(DropReason)),
     "What Tidegate writes": sorted(names_of(SignalKind)),
