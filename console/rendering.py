@@ -47,6 +47,7 @@ OUTCOMES = {
     VerificationOutcome.INEFFECTIVE: "red",
     VerificationOutcome.FAILED: "red",
     VerificationOutcome.UNKNOWN: "magenta",
+    VerificationOutcome.UNREACHABLE: "magenta",
 }
 FAULTS = {
     FaultKind.CHANGED: "a record was changed",

@@ -68,6 +68,7 @@ REASONS = {
     "rate_exceeded": "enough runs were started lately",
     "window_too_long": "the policy's window is longer than the log is remembered",
     "verified": "a run helped, shown by new data",
+    "run_unreachable": "the target could not be reached, so the run had no effect",
     # Why the ledger ignores a record
     "already_folded": "it was read before",
     "unknown_type": "this version does not know its type",
@@ -206,7 +207,12 @@ def _finished(record: RunFinished) -> str:
     code = "" if record.rc is None else f", rc {record.rc}"
     why = f": {because(record.reason)}" if record.reason else ""
     told = ", told by the marker on the target" if record.how == "marker" else ""
-    return f"playbook ended: {record.status.value}{code}{told}{why}"
+    return f"playbook ended: {record.status.value}{code}{told}{why}{_left(record)}"
+
+
+def _left(record: RunFinished | RunUnknown) -> str:
+    """Where to look for more than the reason."""
+    return f"; artifacts: {record.artifacts}" if record.artifacts and record.reason else ""
 
 
 def results(record: Record | None) -> tuple[str, ...]:
@@ -242,7 +248,7 @@ def _plain_value(value: object) -> str:
 
 
 def _unknown(record: RunUnknown) -> str:
-    return f"the run's outcome is not known: {because(record.reason)}"
+    return f"the run's outcome is not known: {because(record.reason)}{_left(record)}"
 
 
 def _not_executed(_record: RunNotExecuted) -> str:

@@ -153,7 +153,8 @@ class RunProgressed(msgspec.Struct, frozen=True, tag="run.progressed", tag_field
 class RunFinished(msgspec.Struct, frozen=True, tag="run.finished", tag_field="type"):
     """The run ended and its outcome is known.
 
-    `how` is `runner`, or `marker` when the target itself told it after a crash.
+    `how` is `runner`, or `marker` when the target itself told it after a crash. `artifacts` is the folder with what the
+    run left, on the engine's machine; empty if it is not known.
     """
 
     incident_id: str
@@ -166,6 +167,7 @@ class RunFinished(msgspec.Struct, frozen=True, tag="run.finished", tag_field="ty
     hosts: dict[str, HostCounts]
     result: dict[str, object]
     how: str = "runner"
+    artifacts: str = ""
 
 
 class RunUnknown(msgspec.Struct, frozen=True, tag="run.unknown", tag_field="type"):
@@ -176,6 +178,7 @@ class RunUnknown(msgspec.Struct, frozen=True, tag="run.unknown", tag_field="type
     action_id: str
     claim: str
     reason: str
+    artifacts: str = ""
 
 
 class RunNotExecuted(msgspec.Struct, frozen=True, tag="run.not_executed", tag_field="type"):
@@ -188,12 +191,13 @@ class RunNotExecuted(msgspec.Struct, frozen=True, tag="run.not_executed", tag_fi
 
 
 class VerificationOutcome(enum.Enum):
-    """What the stream showed after a run."""
+    """What the stream showed after a run. UNREACHABLE: the run never reached its target and had no effect."""
 
     SUCCESS = "success"
     INEFFECTIVE = "ineffective"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    UNREACHABLE = "unreachable"
 
 
 class RunVerified(msgspec.Struct, frozen=True, tag="run.verified", tag_field="type"):

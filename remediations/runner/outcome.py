@@ -114,6 +114,7 @@ def refusal(orders: Orders, summary: Summary) -> tuple[RunStatus, str]:
 def unreachable(dark: list[str], summary: Summary) -> tuple[RunStatus, str]:
     """Unreachable from the start means no effect; lost on the way means that nobody knows."""
     hosts = ", ".join(dark)
+    why = f": {summary.cause}" if summary.cause else ""
     if summary.touched:
-        return RunStatus.UNKNOWN, f"{hosts} could not be reached any more in the middle of the run"
-    return RunStatus.UNREACHABLE, f"{hosts} could not be reached"
+        return RunStatus.UNKNOWN, f"{hosts} could not be reached any more in the middle of the run{why}"
+    return RunStatus.UNREACHABLE, f"{hosts} could not be reached{why}"

@@ -161,6 +161,7 @@ def finished(action: Action, result: RunResult, how: str) -> RunFinished:
         hosts=result.hosts,
         result=result.result,
         how=how,
+        artifacts=result.artifacts,
     )
 
 

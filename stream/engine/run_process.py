@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from remediations import runner
@@ -16,6 +17,9 @@ from stream.engine.processes import OwnProcess, RunProcess, WarmProcess
 END_SECONDS = 30.0
 """How long a run process may take to end what it started; it gives itself 10 s for that."""
 POLL_SECONDS = 0.1
+PROCESS_LOG, PLAYER_LOG = "process.log", "runner.log"
+"""What the processes of a run write to when they can not do their work; the player makes its own before Ansible begins.
+"""
 
 
 class AnsibleRunner:
@@ -65,12 +69,16 @@ class AnsibleRunner:
             await process.wait()
         finally:
             await end(process)
-        return result or RunResult(RunStatus.UNKNOWN, None, reason="the run process ended without a result")
+        folder = Path(prepared.cwd)
+        if result is None:
+            result = without_result(folder)
+            runner.clear(folder)
+        return msgspec.structs.replace(result, artifacts=str(folder))
 
     async def _start(self, prepared: PreparedRun) -> RunProcess:
         """A run process: of the warm parent if it gives one, else of its own."""
         self._renew_parent()
-        with (Path(prepared.cwd) / "process.log").open("wb") as log:
+        with (Path(prepared.cwd) / PROCESS_LOG).open("wb") as log:
             forked = await WarmProcess.start(self._parent, prepared, log) if self._parent is not None else None
             return forked or await OwnProcess.start(prepared, log)
 
@@ -139,6 +147,15 @@ async def end(process: RunProcess) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def without_result(folder: Path) -> RunResult:
+    """The end of a run whose process said nothing: why, by what it wrote to its logs. Without a player nothing ran."""
+    said = next(filter(None, (runner.first_words(folder / name) for name in (PROCESS_LOG, PLAYER_LOG))), "")
+    why = f": {said}" if said else ""
+    if not (folder / PLAYER_LOG).exists():
+        return RunResult(RunStatus.FAILED, None, reason=f"the run could not begin{why}")
+    return RunResult(RunStatus.UNKNOWN, None, reason=f"the run process ended without a result{why}")
 
 
 def processes_of(folder: str, name: str) -> list[psutil.Process]:
