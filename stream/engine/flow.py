@@ -214,7 +214,8 @@ def warn_of_breaches(settings: Settings, playbooks: Mapping[str, Playbook]) -> N
 
 def read_hosts(settings: Settings) -> Inventory:
     """Read the inventory."""
-    return read_inventory(Path(settings.engine.inventory))
+    password = settings.engine.vault_password_file
+    return read_inventory(Path(settings.engine.inventory), Path(password) if password else None)
 
 
 def accepted_file(settings: Settings) -> Path:
@@ -222,9 +223,10 @@ def accepted_file(settings: Settings) -> Path:
     return Path(settings.engine.accepted or EngineFolder(Path(settings.state_folder) / "engine").root / "accepted.yml")
 
 
-def rule_files(settings: Settings) -> tuple[str, str, str]:
-    """Policy file, inventory file, playbook folder."""
-    return settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
+def rule_files(settings: Settings) -> tuple[str, ...]:
+    """Policy file, inventory file, playbook folder; with the vault's password file, if there is one."""
+    names = settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
+    return (*names, settings.engine.vault_password_file) if settings.engine.vault_password_file else names
 
 
 def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:

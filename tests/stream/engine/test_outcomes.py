@@ -13,7 +13,7 @@ UNREACHABLE = RunResult(RunStatus.UNREACHABLE, 4, reason="h1 could not be reache
 
 
 async def test_a_target_that_is_not_reached_is_tried_again_by_the_limits(kafka: Kafka, tmp_path: Path) -> None:
-    """No effect is no unknown: the host is free at once, the next attempt keeps the cooldown, then a human is called."""
+    """No effect is no unknown: the host is free at once, the next attempt waits for the cooldown; then a human."""
     async with fleet(kafka, tmp_path, Rules(attempts_maximum=2, cooldown_seconds=3)) as one:
         runner = FakeRunner(UNREACHABLE, UNREACHABLE)
         async with one.engine(runner=runner):
