@@ -58,6 +58,7 @@ REASONS = {
     "delegate_protected": "the policy protects a host through which the playbook acts",
     "delegate_locked": "a run on a host through which this one acts, or through this host, has not ended",
     "recovered": "the host has recovered by itself",
+    "runner_not_ready": "no run can begin on the engine's machine",
     "fleet_event": "several hosts of its group are in trouble together, which suggests a common cause",
     "host_locked": "another run on this host has not ended",
     "verification_pending": "it is not known yet whether the previous run helped",

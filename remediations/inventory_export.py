@@ -19,6 +19,7 @@ import msgspec
 
 from remediations.documents import read_yaml
 from remediations.errors import InventoryError
+from remediations.interpreter import needed
 
 YAML_SUFFIXES = (".yml", ".yaml", ".json")
 VARIABLE_FOLDERS = ("group_vars", "host_vars")
@@ -152,7 +153,7 @@ def _export(path: Path, password: Path | None, _fingerprint: str) -> Export:
 
 def _environment(scratch: str) -> dict[str, str]:
     """Nothing is inherited: of all plugins only those that read files."""
-    return {
+    return needed() | {
         "PATH": os.defpath,
         "HOME": scratch,
         "LC_ALL": "C.UTF-8",

@@ -1,6 +1,7 @@
 """The health endpoints of a role: `/metrics`, `/healthz` (the event loop turns) and `/readyz` (its checks, by name)."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -9,18 +10,31 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 type Check = Callable[[], bool]
 """Answers at once whether one thing that readiness needs is there."""
 
+type Cause = Callable[[], str]
+"""Says why a check does not pass, empty if there is nothing to say."""
+
 
 class HealthServer:
     """Serves the endpoints of one role; `port` 0 takes any free port, told by `port` after `start`.
+
+    `causes` say, by the names of checks, why these do not pass.
 
     Attributes:
         port: The port that is really bound.
     """
 
-    def __init__(self, address: str, port: int, registry: CollectorRegistry, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        registry: CollectorRegistry,
+        checks: Mapping[str, Check],
+        causes: Mapping[str, Cause] = MappingProxyType({}),
+    ) -> None:
         self.port = port
         self._address = address
         self._checks = checks
+        self._causes = causes
         application = web.Application()
         application.router.add_get("/metrics", make_aiohttp_handler(registry))
         application.router.add_get("/healthz", self._healthz)
@@ -44,4 +58,6 @@ class HealthServer:
     async def _readyz(self, _request: web.Request) -> web.Response:
         answers = {name: check() for name, check in self._checks.items()}
         ready = all(answers.values())
-        return web.json_response({"ready": ready, "checks": answers}, status=200 if ready else 503)
+        told = {name: why for name, cause in self._causes.items() if not answers.get(name) and (why := cause())}
+        answer = {"ready": ready, "checks": answers} | ({"causes": told} if told else {})
+        return web.json_response(answer, status=200 if ready else 503)

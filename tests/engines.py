@@ -345,6 +345,10 @@ class FakeRunner:
         self._running -= 1
         return self._results.pop(0) if self._results else RunResult(RunStatus.SUCCESSFUL, 0)
 
+    async def prove(self) -> str:
+        """A run can begin."""
+        return ""
+
     async def end_leftovers(self, action_id: str) -> bool:
         """Nothing survives in memory."""
         return bool(action_id)

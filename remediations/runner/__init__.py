@@ -11,6 +11,7 @@ SIGTERM cancels; closing stdin ends the run too.
 from remediations.runner.causes import first_words
 from remediations.runner.errors import RunLineError, RunnerError, RunRefusedError
 from remediations.runner.markers import MarkerReport, closing, inspection, marker_reports
+from remediations.runner.proving import proof
 from remediations.runner.retention import remove_old_runs
 from remediations.runner.settings import Kept, RunLimits, RunnerSettings
 from remediations.runner.tree import process_name
@@ -41,6 +42,7 @@ __all__ = [
     "marker_reports",
     "prepare",
     "process_name",
+    "proof",
     "recorded_results",
     "remove_old_runs",
 ]

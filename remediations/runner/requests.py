@@ -12,6 +12,7 @@ from pathlib import Path
 
 from remediations.documents import VAULTED
 from remediations.inventory import EXACT_HOST
+from remediations.runner import proving
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.settings import RunnerSettings
 from remediations.runs import RunRequest, Target
@@ -86,7 +87,9 @@ def check_ids(request: RunRequest, _settings: RunnerSettings) -> None:
 
 
 def check_playbook(request: RunRequest, settings: RunnerSettings) -> None:
-    """The playbook is a file of the playbook folder, also after links are followed."""
+    """The playbook is a file of the playbook folder, also after links are followed, or our own proof."""
+    if request.playbook == str(proving.PLAYBOOK):
+        return
     folder = Path(settings.playbooks).resolve()
     path = Path(request.playbook)
     if not path.is_absolute() or not path.resolve().is_relative_to(folder):

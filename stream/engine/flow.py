@@ -29,10 +29,11 @@ from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings
 from stream.audit.log import open_log
 from stream.engine.claims import decide_incidents
-from stream.engine.context import Checkpoint, EngineContext, EngineFolder, LogClock, Runner
+from stream.engine.context import Checkpoint, EngineContext, EngineFolder, LogClock, Proof, Runner
 from stream.engine.fleets import watch_fleets
 from stream.engine.incidents import call_humans, close_incidents, take_notices
 from stream.engine.notices import open_notices
+from stream.engine.proof import prove_runner
 from stream.engine.recovery import let_go, recover_runs, tidy_runs
 from stream.engine.rules import introduce, reload_rules
 from stream.engine.run_process import AnsibleRunner
@@ -48,6 +49,7 @@ type Step = Callable[[EngineContext], Awaitable[None]]
 STEPS: tuple[Step, ...] = (
     reload_rules,  # policy, inventory, playbooks as they are now, if they are right
     take_notices,  # signals topic → roster, incidents opened and updated       W0 W1
+    prove_runner,  # can a run begin at all? not ready until one has
     recover_runs,  # runs whose engine is gone → revoked, finished, not executed, or a human
     verify_runs,  # finished runs → did the stream show that it helped?         W9
     close_incidents,  # all signals cleared → closed                            W10
@@ -134,6 +136,8 @@ def tell_metrics(context: EngineContext) -> None:
 
 async def finish(context: EngineContext, grace_seconds: float) -> None:
     """Give runs a while to end; end the others and write them down as unknown: the next start finds out."""
+    if context.proof.task is not None:
+        context.proof.task.cancel()
     runs = list(context.runs.values())
     if runs:
         await asyncio.wait(runs, timeout=grace_seconds)
@@ -166,8 +170,10 @@ async def engine_at_work(
         notices = await stack.enter_async_context(
             open_notices(settings.kafka, topics.signals, ledger.state.signal_offset, since)
         )
-        checks = {"audit_log": log.is_sound}
-        health = HealthServer(settings.health_address, settings.engine.health_port, registry, checks)
+        proof = Proof()
+        checks = {"audit_log": log.is_sound, "runner": proof.is_given}
+        causes = {"runner": proof.tell}
+        health = HealthServer(settings.health_address, settings.engine.health_port, registry, checks, causes)
         await health.start()
         stack.push_async_callback(health.stop)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -184,6 +190,7 @@ async def engine_at_work(
             clock=LogClock(),
             checkpoint=checkpoint,
             tasks=tasks,
+            proof=proof,
         )
 
 

@@ -10,7 +10,7 @@ import msgspec
 import psutil
 
 from remediations import runner
-from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerSettings, WarmParent
+from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerError, RunnerSettings, WarmParent
 from remediations.runs import RunRequest, RunResult, RunStatus, TaskEvent
 from stream.engine.processes import OwnProcess, RunProcess, WarmProcess
 
@@ -74,6 +74,18 @@ class AnsibleRunner:
             result = without_result(folder)
             runner.clear(folder)
         return msgspec.structs.replace(result, artifacts=str(folder))
+
+    async def prove(self) -> str:
+        """Play a play that does nothing, as every run is played; why no run can begin, empty if one can."""
+        try:
+            prepared = self.prepare(runner.proof(self._settings))
+            result = await self.play(prepared, lambda _task: None)
+        except (RunnerError, OSError) as error:
+            return str(error)
+        if result.status is not RunStatus.SUCCESSFUL:
+            return f"{result.reason}; artifacts: {result.artifacts}"
+        self.discard(prepared)
+        return ""
 
     async def _start(self, prepared: PreparedRun) -> RunProcess:
         """A run process: of the warm parent if it gives one, else of its own."""

@@ -31,6 +31,20 @@ async def test_readiness_is_all_checks(checks: dict[str, bool], status: int, rea
         await server.stop()
 
 
+async def test_readiness_tells_causes() -> None:
+    """Of a check that does not pass the cause is told, if there is one to tell; of others nothing."""
+    checks = {"broker": lambda: True, "runner": lambda: False, "state": lambda: False}
+    causes = {"broker": lambda: "never told", "runner": lambda: "no Python"}
+    server = HealthServer("127.0.0.1", 0, new_registry("engine"), checks, causes)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
+            answer = await (await client.get("/readyz")).json()
+    finally:
+        await server.stop()
+    assert answer["causes"] == {"runner": "no Python"}
+
+
 async def test_metrics_are_served_in_prometheus_form() -> None:
     """`/metrics` carries the role's own table and the process figures."""
     registry = new_registry("detect")
