@@ -59,6 +59,9 @@ REASONS = {
     "delegate_locked": "a run on a host through which this one acts, or through this host, has not ended",
     "recovered": "the host has recovered by itself",
     "runner_not_ready": "no run can begin on the engine's machine",
+    "recovered_unproven": "its signals have cleared after a run of which nobody knows what it did",
+    "engine_gone": "its engine ended in the middle of it",
+    "engine_stopped": "its engine was stopped in the middle of it",
     "fleet_event": "several hosts of its group are in trouble together, which suggests a common cause",
     "host_locked": "another run on this host has not ended",
     "verification_pending": "it is not known yet whether the previous run helped",
@@ -266,7 +269,9 @@ def _human(record: HumanNeeded) -> str:
 
 
 def _closed(record: IncidentClosed) -> str:
-    return f"incident closed: {because(record.reason)}"
+    told = record.outcome is None or record.reason != "recovered"
+    last = "" if told else f"; its last run: {record.outcome.value if record.outcome else ''}"
+    return f"incident closed: {because(record.reason)}{last}"
 
 
 def crowd(seen: FleetView) -> str:

@@ -224,12 +224,15 @@ class HumanNeeded(msgspec.Struct, frozen=True, tag="incident.needs_human", tag_f
 class IncidentClosed(msgspec.Struct, frozen=True, tag="incident.closed", tag_field="type"):
     """The incident is over.
 
-    `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves.
+    `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves,
+    `recovered_unproven` when that was after a run of which nobody knows what it did. `outcome` is that of the last run,
+    None if there was none.
     """
 
     incident_id: str
     host: str
     reason: str
+    outcome: VerificationOutcome | None = None
 
 
 class FleetRaised(msgspec.Struct, frozen=True, tag="fleet.raised", tag_field="type"):

@@ -17,10 +17,14 @@ from stream.engine.flow import rule_files, run_engine
 from stream.errors import SettingsError
 from stream.health import Check, HealthServer
 from stream.settings import Settings
-from stream.supervision import Role, Supervisor, stop_with_owner, stop_with_signals
+from stream.supervision import STOP_SECONDS, Role, Supervisor, stop_with_owner, stop_with_signals
 from stream.topics import ensure_topics
 
 log = structlog.get_logger()
+
+RUN_SECONDS_MAXIMUM = 86_400.0
+"""Longer than any run may take."""
+ORPHAN_SECONDS = 20.0
 
 
 def broker_folder(settings: Settings) -> Path:
@@ -50,13 +54,13 @@ def connected(settings: Settings) -> Settings:
 
 
 async def serve_engine(settings: Settings) -> None:
-    """One engine until a signal or the end of its owner."""
-    await run_engine(settings, stop_event())
+    """One engine until a signal or the end of its owner; a second signal hurries it."""
+    await run_engine(settings, *stop_events())
 
 
 async def serve_all(settings: Settings, config: Path | None, report: Report) -> None:
     """Kafka if none is named, then every role as a supervised process, until a signal."""
-    stop = stop_event()
+    stop, hurry = stop_events()
     load_rulebook(*map(Path, rule_files(settings)))  # what an operator wrote wrongly is told before anything is started
     with contextlib.ExitStack() as owned:
         if not settings.kafka.bootstrap_servers:
@@ -67,7 +71,7 @@ async def serve_all(settings: Settings, config: Path | None, report: Report) -> 
         await ensure_topics(settings)
         report(f"Kafka: {settings.kafka.bootstrap_servers}; metrics go to the topic {settings.topics.metrics}, "
                f"log lines to {settings.topics.logs}. Ctrl-C stops everything.")  # fmt: skip
-        await Supervisor(roles(settings, config)).run(stop)
+        await Supervisor(roles(settings, config)).run(stop, hurry)
 
 
 def roles(settings: Settings, config: Path | None) -> list[Role]:
@@ -79,8 +83,33 @@ def roles(settings: Settings, config: Path | None) -> list[Role]:
             Role(f"detect-{number}", (*program, "detect", "--number", str(number), *options))
             for number in range(settings.detect.workers)
         ),
-        Role("engine", (*program, "engine", *options)),
+        Role("engine", (*program, "engine", *options), engine_stop_seconds(settings)),
     ]
+
+
+def engine_stop_seconds(settings: Settings) -> float:
+    """How long the engine may take to stop: it waits for its runs by itself, and says so."""
+    grace_seconds = settings.engine.stop_grace_seconds
+    return STOP_SECONDS + (RUN_SECONDS_MAXIMUM if grace_seconds is None else grace_seconds)
+
+
+def stop_events() -> tuple[asyncio.Event, asyncio.Event]:
+    """Two events: stop, which the first signal and the end of the owner set, and hurry, which the next signal does.
+
+    Whose owner is gone hurries by itself after a while: it stands in the way of the owner's next start.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    def orphaned() -> None:
+        stop.set()
+        asyncio.get_running_loop().call_later(ORPHAN_SECONDS, hurry.set)
+
+    stop_with_signals(signalled)
+    stop_with_owner(orphaned)
+    return stop, hurry
 
 
 def stop_event() -> asyncio.Event:

@@ -226,7 +226,7 @@ class Fleet:
         *,
         runner: Runner | None = None,
         checkpoint: Checkpoint = lambda _name: None,
-        grace_seconds: float = 20.0,
+        grace_seconds: float | None = 20.0,
     ) -> AsyncIterator[asyncio.Task[None]]:
         """An engine at work in this process; asked to stop at the end."""
         stopping = asyncio.Event()
