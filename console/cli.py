@@ -22,10 +22,10 @@ from console.errors import ConsoleError
 from console.hosts import HostRow, draw_hosts, host_rows
 from console.maintenance import maintenance
 from console.models import models
-from console.options import NO, AsJson, Config, Servers, settings_of, show
+from console.options import NO, AsJson, Config, Servers, Verbose, settings_of, show
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit
-from console.runs import draw_entry, tail_run
+from console.runs import draw_entry, is_shown, tail_run
 from remediations.acceptance import breaches, read_accepted
 from remediations.errors import RemediationError
 from remediations.loading import load_rulebook
@@ -103,9 +103,10 @@ def demo(
     folder: Annotated[Path, typer.Option(help="The only place where the demo leaves files.")] = Path(".state/demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
     seed: Annotated[int, typer.Option(help="Chooses the service that fails.")] = 0,
+    verbose: Verbose = False,
 ) -> None:
     """A small live fleet, a real fault, a real repair, and a fault that must not be repaired. Under three minutes."""
-    raise typer.Exit(run_demo(folder, keep=keep, seed=seed))
+    raise typer.Exit(run_demo(folder, keep=keep, seed=seed, is_verbose=verbose))
 
 
 @app.command()
@@ -180,6 +181,7 @@ def runs_tail(
     *,
     config: Config = None,
     bootstrap_servers: Servers = "",
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """What a run has done so far and does next, a line a task, until it ends."""
@@ -187,7 +189,8 @@ def runs_tail(
 
     async def tail() -> None:
         async for entry in tail_run(settings, run):
-            _print_line(queries.audit_line(entry), draw_entry(entry), as_json=as_json)
+            if verbose or as_json or is_shown(entry):
+                _print_line(queries.audit_line(entry), draw_entry(entry), as_json=as_json)
 
     asyncio.run(tail())
 

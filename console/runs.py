@@ -8,7 +8,8 @@ from console.errors import RunNotFoundError
 from console.queries import audit_line
 from console.rendering import draw_audit_line, plain
 from console.sentences import results
-from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunStarted
+from console.tasks import is_worth_telling
+from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunProgressed, RunStarted
 from stream.audit.log import open_reader
 from stream.settings import Settings
 
@@ -57,6 +58,11 @@ async def tail_run(settings: Settings, wanted: str) -> AsyncIterator[Entry]:
 def of_run(entries: Iterable[Entry], action_id: str) -> list[Entry]:
     """The entries about one run."""
     return [entry for entry in entries if entry.record is not None and action_of(entry.record) == action_id]
+
+
+def is_shown(entry: Entry) -> bool:
+    """Whether a person who follows the run cares about the record; the small tasks are for who asks for everything."""
+    return not isinstance(entry.record, RunProgressed) or is_worth_telling(entry.record.task)
 
 
 def draw_entry(entry: Entry) -> RenderableType:
