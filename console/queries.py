@@ -17,6 +17,7 @@ from console.sentences import say
 from detectors.fleet import FleetView
 from detectors.signals import Signal, SignalKind
 from remediations.acceptance import Breach
+from remediations.addresses import SharedAddress, shared_addresses
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.ledger import Ledger
@@ -143,6 +144,7 @@ class RulesAnswer(msgspec.Struct, frozen=True):
     playbooks: tuple[str, ...]
     protected_hosts: tuple[str, ...]
     breaches: tuple[Breach, ...] = ()
+    shared_addresses: tuple[SharedAddress, ...] = ()
 
 
 def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
@@ -165,6 +167,7 @@ def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
         playbooks=tuple(sorted(book.playbooks)),
         protected_hosts=book.policy.limits.protected_hosts,
         breaches=breaches,
+        shared_addresses=shared_addresses(book.inventory),
     )
 
 

@@ -142,7 +142,7 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
     denied = ", ".join(sorted({row.playbook for row in answer.rules if not row.is_accepted}))
     words = f"▲ not accepted as its files are, every run is denied: {denied}; see `tidegate playbooks accept`"
     warnings = [plain(words, "yellow")] if denied else []
-    warnings += [plain(f"▲ {breach.words}", "yellow") for breach in answer.breaches]
+    warnings += [plain(f"▲ {each.words}", "yellow") for each in (*answer.breaches, *answer.shared_addresses)]
     return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 
 

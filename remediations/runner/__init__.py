@@ -11,6 +11,7 @@ SIGTERM cancels; closing stdin ends the run too.
 from remediations.runner.causes import first_words
 from remediations.runner.errors import RunLineError, RunnerError, RunRefusedError
 from remediations.runner.markers import MarkerReport, closing, inspection, marker_reports
+from remediations.runner.outcome import is_another_machine
 from remediations.runner.proving import proof
 from remediations.runner.retention import remove_old_runs
 from remediations.runner.settings import Kept, RunLimits, RunnerSettings
@@ -38,6 +39,7 @@ __all__ = [
     "discard",
     "first_words",
     "inspection",
+    "is_another_machine",
     "is_warm_possible",
     "marker_reports",
     "prepare",

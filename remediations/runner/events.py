@@ -35,6 +35,7 @@ CONTROLLER_ACTIONS = frozenset(
 AUTHORED = frozenset({"ansible.builtin.assert", "ansible.builtin.fail", "ansible.builtin.validate_argument_spec"})
 ANSIBLE_ERROR = "[ERROR]"
 REFUSED_KEY = "tidegate_refused"
+OTHER_TARGET_KEY = "tidegate_other_target"
 OWN_PREFIX = "tidegate_"
 NAME_LENGTH_MAXIMUM = 200
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -81,6 +82,7 @@ class EventFold:
         self._counts: dict[str, HostCounts] | None = None
         self._result: dict[str, object] = {}
         self._refused: tuple[str, ...] = ()
+        self._others: dict[str, str] = {}
         self._complaint = ""  # of the first failure that its author put into words, else of the first
         self._authored = False
         self._cause = ""  # of the first failure, in Ansible's words
@@ -113,6 +115,7 @@ class EventFold:
             tasks=self._tasks,
             complaint=self._whole_complaint() if self._tasks else self._breakage or self._printed,
             cause=self._cause,
+            others=self._others,
         )
 
     def _whole_complaint(self) -> str:
@@ -159,6 +162,9 @@ class EventFold:
         self._result = {key: readable(value) for key, value in data.artifact_data.items()}
         refused = data.artifact_data.get(REFUSED_KEY)
         self._refused = tuple(sorted(refused)) if isinstance(refused, dict) else ()
+        others = data.artifact_data.get(OTHER_TARGET_KEY)
+        if isinstance(others, dict):
+            self._others = {str(host): plain(str(met), NAME_LENGTH_MAXIMUM) for host, met in others.items()}
 
 
 def complaint(outcome: TaskOutcome, data: EventData, why: str) -> str:

@@ -39,6 +39,7 @@ class Summary(msgspec.Struct, frozen=True):
 
     `refused` are the hosts whose marker existed, `touched` the hosts on which a task of the target itself ended well,
     `tasks` counts started tasks, `complaint` tells the failure, `cause` the first one in Ansible's words alone.
+    `others` tells of hosts whose machine was first met under another name, and under which.
     """
 
     rc: int | None
@@ -49,6 +50,7 @@ class Summary(msgspec.Struct, frozen=True):
     tasks: int
     complaint: str
     cause: str = ""
+    others: dict[str, str] = {}
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,6 +5,7 @@ from remediations.decisions import answers
 from remediations.identities import incident_id
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
 from remediations.records import HumanNeeded, IncidentClosed, IncidentOpened, IncidentUpdated, VerificationOutcome
+from remediations.runner import is_another_machine
 from remediations.runs import RunStatus
 from stream.engine.context import EngineContext
 from stream.errors import AppendLostError
@@ -149,6 +150,8 @@ def give_up_reason(context: EngineContext, actions: tuple[Action, ...]) -> str:
     last = actions[-1]
     if last.status is not ActionStatus.VERIFIED or last.outcome is None or last.claim is None:
         return ""
+    if is_another_machine(last.reason):
+        return last.reason
     if len(actions) >= last.claim.limits.attempts_maximum:
         return f"attempts_exhausted: {len(actions)} run, the last one {last.outcome.value}"
     playbook = context.rulebook.playbooks.get(last.playbook)

@@ -6,6 +6,7 @@ from detectors.signals import HostState, HostStatus, SignalKind
 from remediations.incidents import Action, Incident
 from remediations.policies import Verification
 from remediations.records import RunVerified, VerificationOutcome
+from remediations.runner import is_another_machine
 from remediations.runs import RunStatus
 from stream.engine.context import EngineContext
 
@@ -68,7 +69,7 @@ def judge(action: Action, incident: Incident, status: HostStatus | None, now: fl
     run_status = action.run_status or RunStatus.UNKNOWN
     if run_status is not RunStatus.SUCCESSFUL:
         outcome = UNSUCCESSFUL.get(run_status, VerificationOutcome.FAILED)
-        return Judgement(outcome, f"run_{run_status.value}")
+        return Judgement(outcome, action.reason if is_another_machine(action.reason) else f"run_{run_status.value}")
     wanted = action.verification or Verification()
     settled = action.ended_time + wanted.settle_seconds
     clear_time, raised_time = observed(incident, status, watched(wanted, incident))

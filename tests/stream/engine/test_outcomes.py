@@ -49,6 +49,25 @@ async def test_a_target_that_is_not_reached_is_tried_again_by_the_limits(kafka: 
         assert human.reason == "attempts_exhausted: 2 run, the last one unreachable"
 
 
+@pytest.mark.parametrize(
+    ("status_", "reason"),
+    [
+        (RunStatus.FAILED, "other_target: the machine at the address of h1 was first met as h2"),
+        (RunStatus.UNREACHABLE, "host_key_changed: h1 could not be reached: REMOTE HOST IDENTIFICATION HAS CHANGED"),
+    ],
+)
+async def test_another_machine_is_for_a_human(kafka: Kafka, tmp_path: Path, status_: RunStatus, reason: str) -> None:
+    """A target that is not the machine that it was is not tried again: a human gets the reason."""
+    async with fleet(kafka, tmp_path, Rules(attempts_maximum=5)) as one:
+        runner = FakeRunner(RunResult(status_, 2, reason=reason))
+        async with one.engine(runner=runner):
+            await one.fail()
+            records = await one.wait_for("incident.needs_human")
+        (human,) = [record for record in records if isinstance(record, HumanNeeded)]
+        assert human.reason == reason
+        assert len(runner.played) == 1
+
+
 @pytest.mark.parametrize("idempotent", [False, True])
 async def test_a_host_that_is_well_after_a_run_that_broke_off_is_looked_at(
     kafka: Kafka, tmp_path: Path, *, idempotent: bool
