@@ -142,7 +142,8 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
     denied = ", ".join(sorted({row.playbook for row in answer.rules if not row.is_accepted}))
     words = f"▲ not accepted as its files are, every run is denied: {denied}; see `tidegate playbooks accept`"
     warnings = [plain(words, "yellow")] if denied else []
-    warnings += [plain(f"▲ {each.words}", "yellow") for each in (*answer.breaches, *answer.shared_addresses)]
+    told = [each.words for each in answer.breaches] + [each.words for each in answer.shared_addresses]
+    warnings += [plain(f"▲ {each}", "yellow") for each in told]
     return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 
 
