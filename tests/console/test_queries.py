@@ -1,7 +1,10 @@
 """What is answered from the logs, by what happened."""
 
+import io
+
 import msgspec
 import pytest
+from rich.console import Console
 
 from console.demo.scenery import PLAYBOOKS
 from console.errors import IncidentNotFoundError
@@ -14,6 +17,7 @@ from console.queries import (
     incidents,
     rules,
 )
+from console.rendering import draw_rules
 from remediations.loading import load_rulebook
 from remediations.policies import RuleMode
 from remediations.records import (
@@ -301,3 +305,17 @@ def test_rules_name_the_hosts_they_are_meant_for() -> None:
     assert [("restart-web", ("web-1", "web-2"))] == [(row.rule, row.hosts) for row in answer.rules]
     assert (3, ("db-1",)) == (answer.hosts, answer.protected_hosts)
     assert b"192.0.2" not in msgspec.json.encode(answer)
+
+
+def test_rules_tell_of_two_hosts_that_are_one_machine() -> None:
+    """An address that two hosts have is told below the rules, with their names."""
+    examples = PLAYBOOKS / "examples"
+    book = load_rulebook(examples / "policy.yml", examples / "inventory.yml", PLAYBOOKS)
+    hosts = book.inventory.hosts
+    twice = {name: variables | {"ansible_host": "192.0.2.9"} for name, variables in hosts.items() if name != "db-1"}
+    inventory = msgspec.structs.replace(book.inventory, hosts=hosts | twice)
+    answer = rules(msgspec.structs.replace(book, inventory=inventory))
+    assert [("192.0.2.9:22", ("web-1", "web-2"))] == [(each.address, each.hosts) for each in answer.shared_addresses]
+    out = io.StringIO()
+    Console(file=out, width=200).print(draw_rules(answer))
+    assert "web-1, web-2 have one address, 192.0.2.9:22" in out.getvalue()
