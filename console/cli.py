@@ -27,11 +27,11 @@ from console.groups import OptionsAnywhere, commands_below, group
 from console.hosts import HostRow, draw_hosts, explained, host_rows
 from console.maintenance import maintenance
 from console.models import models
-from console.options import NO, AsJson, Config, Servers, settings_of, show
+from console.options import NO, AsJson, Config, Servers, Verbose, settings_of, show
 from console.outlets import escaped, open_outlets
 from console.playbooks.commands import playbooks
 from console.reading import publish, read_audit, read_notices, tail_audit, verify_topic
-from console.runs import draw_entry, tail_run
+from console.runs import draw_entry, is_shown, tail_run
 from console.sentences import counted, say
 from detectors.signals import Notice
 from remediations.acceptance import breaches, judge_new, read_accepted
@@ -133,9 +133,10 @@ def demo(
     folder: Annotated[Path, typer.Option(help="The only place where the demo leaves files.")] = Path(".state/demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
     seed: Annotated[int, typer.Option(help="Chooses the service that fails.")] = 0,
+    verbose: Verbose = False,
 ) -> None:
     """A small live fleet, a real fault, a real repair, and a fault that must not be repaired. Under three minutes."""
-    raise typer.Exit(run_demo(folder, keep=keep, seed=seed))
+    raise typer.Exit(run_demo(folder, keep=keep, seed=seed, is_verbose=verbose))
 
 
 @app.command()
@@ -230,6 +231,7 @@ def runs_tail(
     *,
     config: Config = None,
     bootstrap_servers: Servers = "",
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """What a run has done so far and does next, a line a task, until it ends."""
@@ -238,6 +240,8 @@ def runs_tail(
     async def tail() -> None:
         async with aclosing(tail_run(settings, run)) as entries:
             async for entry in entries:
+                if not (verbose or as_json or is_shown(entry)):
+                    continue
                 _print_line(queries.audit_line(entry), draw_entry(entry), as_json=as_json)
 
     asyncio.run(tail())

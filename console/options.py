@@ -25,6 +25,7 @@ Config = Annotated[
 Servers = Annotated[
     str, typer.Option("--bootstrap-servers", help="Kafka to use, instead of the one that the settings name.")
 ]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the small tasks of a run too: checks, notes, includes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
 
 

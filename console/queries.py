@@ -18,6 +18,7 @@ from detectors.fleet import FleetView
 from detectors.hostnames import folded
 from detectors.signals import Signal, SignalKind
 from remediations.acceptance import Breach
+from remediations.addresses import SharedAddress, shared_addresses
 from remediations.arming import disarmed
 from remediations.decisions import covers
 from remediations.incidents import EXECUTED, Action, ActionStatus, Incident, IncidentStatus
@@ -158,6 +159,7 @@ class RulesAnswer(msgspec.Struct, frozen=True):
     playbooks: tuple[str, ...]
     protected_hosts: tuple[str, ...]
     breaches: tuple[Breach, ...] = ()
+    shared_addresses: tuple[SharedAddress, ...] = ()
 
 
 def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
@@ -182,6 +184,7 @@ def rules(book: Rulebook, breaches: tuple[Breach, ...] = ()) -> RulesAnswer:
         playbooks=tuple(sorted(book.playbooks)),
         protected_hosts=book.policy.limits.protected_hosts,
         breaches=breaches,
+        shared_addresses=shared_addresses(book.inventory),
     )
 
 

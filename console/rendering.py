@@ -61,6 +61,7 @@ OUTCOMES = {
     VerificationOutcome.INEFFECTIVE: "red",
     VerificationOutcome.FAILED: "red",
     VerificationOutcome.UNKNOWN: "magenta",
+    VerificationOutcome.UNREACHABLE: "magenta",
 }
 TASKS = {
     TaskOutcome.OK: ("✓", "green"),
@@ -170,9 +171,11 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
         )
     line = f"sound: {answer.hosts} hosts, playbooks {', '.join(answer.playbooks)}"
     protected = f"; never touched: {', '.join(answer.protected_hosts)}" if answer.protected_hosts else ""
-    disarmed = [row for row in answer.rules if row.not_armed]
-    warnings = [plain(f"▲ rule {row.rule} is not armed: {row.not_armed}", "yellow") for row in disarmed]
-    warnings += [plain(f"▲ {breach.words}", "yellow") for breach in answer.breaches]
+    warnings = [
+        plain(f"▲ rule {row.rule} is not armed: {row.not_armed}", "yellow") for row in answer.rules if row.not_armed
+    ]
+    told = [each.words for each in answer.breaches] + [each.words for each in answer.shared_addresses]
+    warnings += [plain(f"▲ {each}", "yellow") for each in told]
     return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 
 

@@ -8,8 +8,9 @@ from console.errors import RunNotFoundError
 from console.queries import audit_line
 from console.rendering import draw_audit_line, plain
 from console.sentences import results
+from console.tasks import is_worth_telling
 from detectors.hostnames import folded
-from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunStarted
+from remediations.records import Entry, HumanNeeded, Record, RunFinished, RunNotExecuted, RunProgressed, RunStarted
 from stream.audit.log import open_reader
 from stream.settings import Settings
 from stream.topics import require_topics
@@ -60,6 +61,11 @@ async def tail_run(settings: Settings, wanted: str) -> AsyncGenerator[Entry]:
 def of_run(entries: Iterable[Entry], action_id: str) -> list[Entry]:
     """The entries about one run."""
     return [entry for entry in entries if entry.record is not None and action_of(entry.record) == action_id]
+
+
+def is_shown(entry: Entry) -> bool:
+    """Whether a person who follows the run cares about the record; the small tasks are for who asks for everything."""
+    return not isinstance(entry.record, RunProgressed) or is_worth_telling(entry.record.task)
 
 
 def draw_entry(entry: Entry) -> RenderableType:

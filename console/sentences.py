@@ -64,6 +64,10 @@ REASONS = {
     "delegate_protected": "the policy protects a host through which the playbook acts",
     "delegate_locked": "a run on a host through which this one acts, or through this host, has not ended",
     "recovered": "the host has recovered by itself",
+    "runner_not_ready": "no run can begin on the engine's machine",
+    "recovered_unproven": "its signals have cleared after a run of which nobody knows what it did",
+    "engine_gone": "its engine ended in the middle of it",
+    "engine_stopped": "its engine was stopped in the middle of it",
     "fleet_event": "several hosts of its group are in trouble together, which suggests a common cause",
     "host_locked": "another run on this host has not ended",
     "verification_pending": "it is not known yet whether the previous run helped",
@@ -75,6 +79,7 @@ REASONS = {
     "rate_exceeded": "enough runs were started lately",
     "window_too_long": "the policy's window is longer than the log is remembered",
     "verified": "a run helped, shown by new data",
+    "run_unreachable": "the target could not be reached, so the run had no effect",
     # What a run gives back of itself
     "marker_of_another_audit_log": "marker of another audit log",
     # Why the ledger ignores a record
@@ -225,7 +230,12 @@ def _finished(record: RunFinished) -> str:
     code = "" if record.rc is None else f", rc {record.rc}"
     why = f": {because(record.reason)}" if record.reason else ""
     told = ", told by the marker on the target" if record.how == "marker" else ""
-    return f"playbook ended: {record.status.value}{code}{told}{why}"
+    return f"playbook ended: {record.status.value}{code}{told}{why}{_left(record)}"
+
+
+def _left(record: RunFinished | RunUnknown) -> str:
+    """Where to look for more than the reason."""
+    return f"; artifacts: {record.artifacts}" if record.artifacts and record.reason else ""
 
 
 def results(record: Record | None) -> tuple[str, ...]:
@@ -261,7 +271,7 @@ def _plain_value(value: object) -> str:
 
 
 def _unknown(record: RunUnknown) -> str:
-    return f"the run's outcome is not known: {because(record.reason)}"
+    return f"the run's outcome is not known: {because(record.reason)}{_left(record)}"
 
 
 def _not_executed(_record: RunNotExecuted) -> str:
@@ -278,7 +288,9 @@ def _human(record: HumanNeeded) -> str:
 
 
 def _closed(record: IncidentClosed) -> str:
-    return f"incident closed: {because(record.reason)}"
+    told = record.outcome is None or record.reason != "recovered"
+    last = "" if told else f"; its last run: {record.outcome.value if record.outcome else ''}"
+    return f"incident closed: {because(record.reason)}{last}"
 
 
 def counted(count: int, what: str) -> str:

@@ -40,12 +40,16 @@ def number_words(kind: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> s
             return f"integer 0 to {high}"
         case msgspec.inspect.IntType():
             return "integer above 0"
+        case msgspec.inspect.FloatType(ge=0):
+            return "number from 0"
         case msgspec.inspect.FloatType(gt=low):
             return "number" if low is None else "number above 0"
 
 
 def type_words(kind: msgspec.inspect.Type) -> str:
-    """A field's type as an operator would say it."""
+    """A field's type as an operator would say it; one that may be left out is told as what it is otherwise."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        kind = next(each for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
     match kind:
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             return number_words(kind)
@@ -65,7 +69,7 @@ def default_words(default: object) -> str:
     """A default as it would be written; empty for what has none, and for empty mappings, which have a factory."""
     if isinstance(default, tuple):
         return f"[{', '.join(repr(one) for one in default)}]" if default else ""
-    return "" if default is msgspec.NODEFAULT else str(default)
+    return "" if default is msgspec.NODEFAULT or default is None else str(default)
 
 
 def setting_rows(struct: type[msgspec.Struct], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str, str, str]]:

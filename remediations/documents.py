@@ -1,6 +1,6 @@
 """YAML files that operators write → frozen structs, refused with file, path, value and what was wanted.
 
-Only plain data is read: no tags, no timestamps, no numbers that are not finite, no key twice.
+Only plain data is read: no tags but `!vault`, no timestamps, no numbers that are not finite, no key twice.
 """
 
 import difflib
@@ -16,6 +16,7 @@ from msgspec import inspect
 from remediations.errors import DocumentError
 
 BYTES_MAXIMUM = 1_048_576
+VAULTED = "__ansible_vault"
 _MERGE = "tag:yaml.org,2002:merge"
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _SHOWN = 80
@@ -82,6 +83,10 @@ class _PlainLoader(yaml.SafeLoader):
         """Read a date as the text that it is."""
         return str(node.value)
 
+    def construct_vaulted(self, node: yaml.ScalarNode) -> dict[Hashable, object]:
+        """Read what Ansible's vault has encrypted as it is, in the form in which Ansible hands it on."""
+        return {VAULTED: str(node.value)}
+
     def construct_decimal(self, node: yaml.ScalarNode) -> int:
         """Read a whole number as it is written: YAML would take 010 for 8, and 1:30 for 90."""
         if _DECIMAL.fullmatch(node.value) is None:
@@ -109,6 +114,7 @@ class _AliasLoader(_PlainLoader):
 for _loader in (_PlainLoader, _AliasLoader):
     _loader.add_constructor("tag:yaml.org,2002:float", _PlainLoader.construct_finite)
     _loader.add_constructor("tag:yaml.org,2002:timestamp", _PlainLoader.construct_text)
+    _loader.add_constructor("!vault", _PlainLoader.construct_vaulted)
 _PlainLoader.add_constructor(
     "tag:yaml.org,2002:int", _PlainLoader.construct_decimal
 )  # last: Ansible's own files may say 0644

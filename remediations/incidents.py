@@ -33,7 +33,8 @@ class Incident(msgspec.Struct, frozen=True):
 
     `signal` opened it; `raised` holds the signals that are raised still, by id. `cleared_time` is the event time at
     which the last of them cleared, None while one is raised. `actions` are action ids in the order they were decided.
-    Times are epoch seconds by the log's clock unless said otherwise.
+    `human_time` is when a human was called first, 0 if nobody was; `is_cleared_since_human` tells whether the last
+    signal cleared after that. Times are epoch seconds by the log's clock unless said otherwise.
     """
 
     incident_id: str
@@ -50,6 +51,8 @@ class Incident(msgspec.Struct, frozen=True):
     actions: tuple[str, ...] = ()
     reason: str = ""
     closed_time: float = 0.0
+    human_time: float = 0.0
+    is_cleared_since_human: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -24,6 +24,11 @@ LABELS = "tidegate_labels"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _KEYS = ("hosts", "vars", "children")
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
+_SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)
+VAULT_IT = (
+    "and a password need not be written out: give it encrypted in this place (`ansible-vault encrypt_string`), or in a "
+    "file of group_vars or host_vars that `ansible-vault encrypt` has encrypted, and name engine.vault_password_file"
+)
 _PRIORITY = "ansible_group_priority"
 
 
@@ -87,9 +92,12 @@ class Inventory(msgspec.Struct, frozen=True, dict=True):
         return {}
 
 
-def read_inventory(path: Path) -> Inventory:
-    """Read an Ansible inventory, a file or a folder. Raises InventoryError, which names the place."""
-    return _read_yaml(path) if is_plain(path) else _read_export(path, export(path))
+def read_inventory(path: Path, vault_password_file: Path | None = None) -> Inventory:
+    """Read an Ansible inventory, a file or a folder. Raises InventoryError, which names the place.
+
+    Files that Ansible's vault has encrypted take its password; single values that it has stay as they are.
+    """
+    return _read_yaml(path) if is_plain(path) else _read_export(path, export(path, vault_password_file))
 
 
 def _read_export(path: Path, read: Export) -> Inventory:
@@ -220,9 +228,8 @@ class _Tree:
 
     def _refuse_templates(self, value: object, path: str) -> None:
         if isinstance(value, str) and _TEMPLATE.search(value):
-            raise InventoryError(
-                self.file, path, f"is {shortened(value)}: templates are not read here, write the value out"
-            )
+            advice = VAULT_IT if _SECRET.search(path) else "write the value out"
+            raise InventoryError(self.file, path, f"is {shortened(value)}: templates are not read here, {advice}")
         inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for key, each in inner:
             self._refuse_templates(key, path)

@@ -19,6 +19,7 @@ import msgspec
 
 from remediations.documents import read_yaml
 from remediations.errors import InventoryError
+from remediations.interpreter import needed
 
 YAML_SUFFIXES = (".yml", ".yaml", ".json")
 VARIABLE_FOLDERS = ("group_vars", "host_vars")
@@ -48,7 +49,7 @@ def is_plain(path: Path) -> bool:
     return not path.is_dir() and path.suffix in YAML_SUFFIXES and not beside
 
 
-def export(path: Path) -> Export:
+def export(path: Path, vault_password_file: Path | None = None) -> Export:
     """Read an inventory file or folder. Raises InventoryError; the same files are read once."""
     sources, variables = tuple(_sources(path)), tuple(_variable_files(path))
     if not sources:
@@ -61,7 +62,8 @@ def export(path: Path) -> Export:
             _check_yaml(file, read_yaml(file, InventoryError, aliases=True), "")
         else:
             _check_ini(file)
-    return _export(path, _fingerprint((*sources, *variables)))
+    password = vault_password_file if vault_password_file is not None and vault_password_file.is_file() else None
+    return _export(path, password, _fingerprint((*sources, *variables, *((password,) if password else ()))))
 
 
 def _sources(path: Path) -> Iterator[Path]:
@@ -126,7 +128,7 @@ def _fingerprint(files: tuple[Path, ...]) -> str:
 
 
 @lru_cache(maxsize=4)
-def _export(path: Path, _fingerprint: str) -> Export:
+def _export(path: Path, password: Path | None, _fingerprint: str) -> Export:
     """Ask Ansible. An answer is kept for as long as the files are the same: the engine looks every few seconds."""
     with tempfile.TemporaryDirectory(prefix="tidegate-inventory-") as scratch:
         (Path(scratch) / "ansible.cfg").touch()
@@ -134,7 +136,7 @@ def _export(path: Path, _fingerprint: str) -> Export:
             done = subprocess.run(  # noqa: S603 - our own Python, a path from the settings
                 (sys.executable, "-I", "-m", "ansible", "inventory", "-i", str(path), "--list"),
                 cwd=scratch,
-                env=_environment(scratch),
+                env=_environment(scratch) | ({"ANSIBLE_VAULT_PASSWORD_FILE": str(password)} if password else {}),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
@@ -143,14 +145,15 @@ def _export(path: Path, _fingerprint: str) -> Export:
         except subprocess.TimeoutExpired as cause:
             raise InventoryError(path, "", f"was not read within {READ_SECONDS:g} s") from cause
     if done.returncode != 0:
-        said = " ".join(done.stderr.decode(errors="replace").split())
-        raise InventoryError(path, "", f"is not read by Ansible: {said[:1000]}")
+        said = " ".join(done.stderr.decode(errors="replace").split())[:1000]
+        advice = "" if password or "vault" not in said else "; wanted its password in engine.vault_password_file"
+        raise InventoryError(path, "", f"is not read by Ansible: {said}{advice}")
     return _decoded(path, done.stdout)
 
 
 def _environment(scratch: str) -> dict[str, str]:
     """Nothing is inherited: of all plugins only those that read files."""
-    return {
+    return needed() | {
         "PATH": os.defpath,
         "HOME": scratch,
         "LC_ALL": "C.UTF-8",

@@ -178,7 +178,13 @@ class Ledger:
         else:
             raised.pop(record.raised_id, None)
         cleared = None if raised else record.signal_time
-        self._update(incident, raised=raised, cleared_time=cleared, signal=record.signal or incident.signal)
+        self._update(
+            incident,
+            raised=raised,
+            cleared_time=cleared,
+            signal=record.signal or incident.signal,
+            is_cleared_since_human=not raised and incident.status is IncidentStatus.NEEDS_HUMAN,
+        )
         self._handle(record.signal_id, record.signal_offset)
         return _VALID
 
@@ -288,7 +294,8 @@ class Ledger:
         if action is not None and action.status is ActionStatus.UNKNOWN and action.host == incident.host:
             self._release(action, status=ActionStatus.NEEDS_HUMAN, reason=record.reason)
             self._end_run(action)
-        self._update(incident, status=IncidentStatus.NEEDS_HUMAN, reason=record.reason)
+        time = incident.human_time or self.state.time
+        self._update(incident, status=IncidentStatus.NEEDS_HUMAN, reason=record.reason, human_time=time)
         self._stand(self._host(incident.host), needs_human=incident.incident_id)
         return _VALID
 

@@ -43,13 +43,15 @@ class Rulebook(msgspec.Struct, frozen=True):
         return {name: playbook.digest for name, playbook in self.playbooks.items()}
 
 
-def load_rulebook(policy_file: Path, inventory_file: Path, playbook_folder: Path) -> Rulebook:
+def load_rulebook(
+    policy_file: Path, inventory_file: Path, playbook_folder: Path, vault_password_file: Path | None = None
+) -> Rulebook:
     """Read and check all three. Raises the DocumentError of the first thing that is wrong; nothing loads in part.
 
     No playbook of it may run until `with_accepted` says under which digest.
     """
     playbooks = read_playbooks(playbook_folder)
-    inventory = read_inventory(inventory_file)
+    inventory = read_inventory(inventory_file, vault_password_file)
     policy = read_policy(policy_file)
     for check_names in NAME_CHECKS:
         check_names(_Case(policy_file, policy, inventory, playbooks))

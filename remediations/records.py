@@ -180,7 +180,8 @@ class RunProgressed(msgspec.Struct, frozen=True, tag="run.progressed", tag_field
 class RunFinished(msgspec.Struct, frozen=True, tag="run.finished", tag_field="type"):
     """The run ended and its outcome is known.
 
-    `how` is `runner`, or `marker` when the target itself told it after a crash.
+    `how` is `runner`, or `marker` when the target itself told it after a crash. `artifacts` is the folder with what the
+    run left, on the engine's machine; empty if it is not known.
     """
 
     incident_id: str
@@ -193,6 +194,7 @@ class RunFinished(msgspec.Struct, frozen=True, tag="run.finished", tag_field="ty
     hosts: dict[str, HostCounts]
     result: dict[str, object]
     how: str = "runner"
+    artifacts: str = ""
 
 
 class RunUnknown(msgspec.Struct, frozen=True, tag="run.unknown", tag_field="type"):
@@ -203,6 +205,7 @@ class RunUnknown(msgspec.Struct, frozen=True, tag="run.unknown", tag_field="type
     action_id: str
     claim: str
     reason: str
+    artifacts: str = ""
 
 
 class RunNotExecuted(msgspec.Struct, frozen=True, tag="run.not_executed", tag_field="type"):
@@ -215,12 +218,13 @@ class RunNotExecuted(msgspec.Struct, frozen=True, tag="run.not_executed", tag_fi
 
 
 class VerificationOutcome(enum.Enum):
-    """What the stream showed after a run."""
+    """What the stream showed after a run. UNREACHABLE: the run never reached its target and had no effect."""
 
     SUCCESS = "success"
     INEFFECTIVE = "ineffective"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    UNREACHABLE = "unreachable"
 
 
 class RunVerified(msgspec.Struct, frozen=True, tag="run.verified", tag_field="type"):
@@ -247,12 +251,15 @@ class HumanNeeded(msgspec.Struct, frozen=True, tag="incident.needs_human", tag_f
 class IncidentClosed(msgspec.Struct, frozen=True, tag="incident.closed", tag_field="type"):
     """The incident is over.
 
-    `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves.
+    `reason` is `verified` after a run that helped, `recovered` when the signals cleared by themselves,
+    `recovered_unproven` when that was after a run of which nobody knows what it did. `outcome` is that of the last run,
+    None if there was none.
     """
 
     incident_id: str
     host: str
     reason: str
+    outcome: VerificationOutcome | None = None
 
 
 class FleetRaised(msgspec.Struct, frozen=True, tag="fleet.raised", tag_field="type"):

@@ -90,7 +90,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """The end of a run. `result` is what the playbook gave to `set_stats`; `reason` says in words why it is no success.
 
     REFUSED means that the target's marker existed already: this run had no effect. A successful status needs rc 0, a
-    stats event, exactly the requested hosts processed, none failed or unreachable.
+    stats event, exactly the requested hosts processed, none failed or unreachable. UNREACHABLE means that no task on
+    the target ended well: no effect. `artifacts` is the folder with what the run left, on the engine's machine.
     """
 
     status: RunStatus
@@ -98,6 +99,7 @@ class RunResult(msgspec.Struct, frozen=True):
     hosts: dict[str, HostCounts] = {}
     result: dict[str, object] = {}
     reason: str = ""
+    artifacts: str = ""
 
 
 class MarkerState(enum.Enum):

@@ -119,6 +119,11 @@ class EngineMetrics:
             registry=registry,
         )  # fmt: skip
         self.runs_inflight = Gauge("tidegate_engine_runs_inflight", "Runs not yet ended.", registry=registry)
+        self.runner_ready = Gauge(
+            "tidegate_engine_runner_ready",
+            "Whether a play that does nothing could be run: without that no run can begin. The log says why.",
+            registry=registry,
+        )
         self.runs = Counter(
             "tidegate_engine_runs", "Runs ended, by playbook and status.", ("playbook", "status"), registry=registry
         )

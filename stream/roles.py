@@ -25,10 +25,14 @@ from stream.health import Check, HealthServer
 from stream.owner import FREE_SPACE, KAFKA, stop_with_owner, stop_with_signals
 from stream.settings import Settings
 from stream.space import FreeSpace, watch_space
-from stream.supervision import Role, Supervisor
+from stream.supervision import STOP_SECONDS, Role, Supervisor
 from stream.topics import ensure_topics
 
 log = structlog.get_logger()
+
+RUN_SECONDS_MAXIMUM = 86_400.0
+"""Longer than any run may take."""
+ORPHAN_SECONDS = 20.0
 
 
 def broker_folder(settings: Settings) -> Path:
@@ -72,14 +76,14 @@ def read_files(settings: Settings) -> Rulebook:
 
 
 async def serve_engine(settings: Settings) -> None:
-    """One engine until a signal or the end of its owner."""
+    """One engine until a signal or the end of its owner; a second signal hurries it."""
     read_files(settings)
-    await run_engine(settings, stop_event())
+    await run_engine(settings, *stop_events())
 
 
 async def serve_all(settings: Settings, config: Path | None, report: Report) -> None:
     """Kafka if none is named, then every role as a supervised process, until a signal."""
-    stop = stop_event()
+    stop, hurry = stop_events()
     read_files(settings)  # what an operator wrote wrongly is told before anything is started
     space = FreeSpace(settings)
     space.check()
@@ -97,17 +101,17 @@ async def serve_all(settings: Settings, config: Path | None, report: Report) -> 
         watchers = [watch_space(space, partial(supervisor.tell, FREE_SPACE))]
         if broker is not None:
             watchers.append(keep(broker, space, supervisor, settings, config))
-        await supervise(supervisor, stop, watchers)
+        await supervise(supervisor, stop, hurry, watchers)
     log.info("stopped")
 
 
 async def supervise(
-    supervisor: Supervisor, stop: asyncio.Event, watchers: Sequence[Coroutine[None, None, None]]
+    supervisor: Supervisor, stop: asyncio.Event, hurry: asyncio.Event, watchers: Sequence[Coroutine[None, None, None]]
 ) -> None:
     """Run the roles until told to stop; what they need is watched until the last of them has ended."""
     async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(watcher) for watcher in watchers]
-        await supervisor.run(stop)
+        await supervisor.run(stop, hurry)
         for watcher in watching:
             watcher.cancel()
 
@@ -132,8 +136,33 @@ def roles(settings: Settings, config: Path | None) -> list[Role]:
             Role(f"detect-{number}", (*program, "detect", "--number", str(number), *options))
             for number in range(settings.detect.workers)
         ),
-        Role("engine", (*program, "engine", *options)),
+        Role("engine", (*program, "engine", *options), engine_stop_seconds(settings)),
     ]
+
+
+def engine_stop_seconds(settings: Settings) -> float:
+    """How long the engine may take to stop: it waits for its runs by itself, and says so."""
+    grace_seconds = settings.engine.stop_grace_seconds
+    return STOP_SECONDS + (RUN_SECONDS_MAXIMUM if grace_seconds is None else grace_seconds)
+
+
+def stop_events() -> tuple[asyncio.Event, asyncio.Event]:
+    """Two events: stop, which the first signal and the end of the owner set, and hurry, which the next signal does.
+
+    Whose owner is gone hurries by itself after a while: it stands in the way of the owner's next start.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    def orphaned() -> None:
+        stop.set()
+        asyncio.get_running_loop().call_later(ORPHAN_SECONDS, hurry.set)
+
+    stop_with_signals(signalled)
+    stop_with_owner(orphaned)
+    return stop, hurry
 
 
 def stop_event() -> asyncio.Event:

@@ -136,6 +136,9 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept: Kept = Kept()
     run_concurrency_maximum: Positive = 2
     """Playbook runs at a time in this engine; further ones wait."""
+    stop_grace_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """How long a stop waits for runs under way before it ends them, which leaves their outcome unknown. Without it: as
+    long as the longest of them may take. A second signal ends them at once."""
     health_port: Port = 9463
     """Port of `/metrics`, `/healthz`, `/readyz`; 0: any free port."""
 

@@ -23,15 +23,16 @@ BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MAXIMUM_SECONDS = 30.0
 # A child that lived this long was well: its next end is a new trouble, restarted at once.
 STEADY_SECONDS = 60.0
-# Longer than the slowest clean stop of a role (a run in flight is given 20 s).
+# Longer than the slowest clean stop of a role that waits for nothing.
 STOP_SECONDS = 30.0
 
 
 class Role(msgspec.Struct, frozen=True):
-    """One child process: its name in logs and file names, and what to start."""
+    """One child process: its name in logs and file names, what to start, and how long its clean stop may take."""
 
     name: str
     argv: tuple[str, ...]
+    stop_seconds: float = STOP_SECONDS
 
 
 class Supervisor:
@@ -70,8 +71,11 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Start every role and keep it running until `stop` is set; returns when every child has ended."""
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
+        """Start every role and keep it running until `stop` is set; returns when every child has ended.
+
+        A child that has not ended when there is a `hurry` is asked again, and then given as long as any.
+        """
         keepers = [asyncio.create_task(self._keep(name)) for name in self._roles]
         try:
             await stop.wait()
@@ -79,7 +83,8 @@ class Supervisor:
             for keeper in keepers:
                 keeper.cancel()
             await asyncio.gather(*keepers, return_exceptions=True)
-            await asyncio.gather(*(self._end(name, child) for name, child in self._children.items()))
+            hurry = hurry or asyncio.Event()
+            await asyncio.gather(*(self._end(role, hurry) for role in self._roles.values()))
             self._children.clear()
 
     async def _keep(self, name: str) -> None:
@@ -121,15 +126,23 @@ class Supervisor:
         if child.stdin is not None and not child.stdin.is_closing():
             child.stdin.write(msgspec.json.encode(self._tidings) + b"\n")
 
-    @staticmethod
-    async def _end(name: str, child: asyncio.subprocess.Process) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
-        try:
-            await asyncio.wait_for(child.wait(), STOP_SECONDS)
-        except TimeoutError:
-            log.warning("role did not stop in time, killing it", role=name, pid=child.pid, waited_seconds=STOP_SECONDS)
+    async def _end(self, role: Role, hurry: asyncio.Event) -> None:
+        child = self._children.get(role.name)
+        if child is None:
+            return
+        began = asyncio.get_running_loop().time()
+        ended, hurried = asyncio.create_task(child.wait()), asyncio.create_task(hurry.wait())
+        for patience, waited_for in ((role.stop_seconds, {ended, hurried}), (STOP_SECONDS, {ended})):
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            await asyncio.wait(waited_for, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() or not hurried.done():
+                break
+        hurried.cancel()
+        if not ended.done():
+            seconds = round(asyncio.get_running_loop().time() - began, 1)
+            log.warning("role did not stop in time, killing it", role=role.name, pid=child.pid, waited_seconds=seconds)
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
-            await child.wait()
-        log.info("role stopped", role=name, exit_status=child.returncode)
+        await ended
+        log.info("role stopped", role=role.name, exit_status=child.returncode)

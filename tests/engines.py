@@ -242,7 +242,7 @@ class Fleet:
         *,
         runner: Runner | None = None,
         checkpoint: Checkpoint = lambda _name: None,
-        grace_seconds: float = 20.0,
+        grace_seconds: float | None = 20.0,
     ) -> AsyncIterator[asyncio.Task[None]]:
         """An engine at work in this process; asked to stop at the end."""
         stopping = asyncio.Event()
@@ -360,6 +360,10 @@ class FakeRunner:
         await asyncio.sleep(self._seconds)
         self._running -= 1
         return self._results.pop(0) if self._results else RunResult(RunStatus.SUCCESSFUL, 0)
+
+    async def prove(self) -> str:
+        """A run can begin."""
+        return ""
 
     async def end_leftovers(self, action_id: str) -> bool:
         """Nothing survives in memory."""

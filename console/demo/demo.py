@@ -20,7 +20,7 @@ from console.demo.scenery import COOLDOWN_SECONDS, SAMPLES_MINIMUM, SETTINGS
 from console.demo.stage import Stage
 from console.demo.story import Decided, Story, Tone
 from console.demo.verdict import Fault, Summary, judge, refusal
-from console.demo.view import PlainView, draw_summary, view_for
+from console.demo.view import PlainView, View, draw_summary, view_for
 from console.queries import SHORT_ID_CHARACTERS
 from console.rendering import plain
 from console.sentences import because, conclusion
@@ -101,27 +101,29 @@ ACTS = (
 )
 
 
-def run(folder: Path, *, keep: bool = False, seed: int = 0, console: Console | None = None) -> int:
+def run(
+    folder: Path, *, keep: bool = False, seed: int = 0, console: Console | None = None, is_verbose: bool = False
+) -> int:
     """Play the demo in `folder`; the status is 0 if it showed what it promises, 1 if not, 130 if it was interrupted.
 
     `folder` is the only place where files are left; `keep` leaves everything running until interrupted; `seed`
     chooses the service that fails. The summary is also written to `summary.json` in the folder.
     """
     console = console or Console()
+    view = view_for(console, is_verbose=is_verbose)
     try:
         with Interruptions() as interruptions:
-            return _perform(folder, seed, console, interruptions, keep=keep)
+            stage = Stage(folder, seed, view, tuple(act.title for act in ACTS), interruptions)
+            return _perform(stage, view, console, interruptions, keep=keep)
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _perform(folder: Path, seed: int, console: Console, interruptions: Interruptions, *, keep: bool) -> int:
-    view = view_for(console)
-    stage = Stage(folder, seed, view, tuple(act.title for act in ACTS), interruptions)
+def _perform(stage: Stage, view: View, console: Console, interruptions: Interruptions, *, keep: bool) -> int:
     try:
         with view:
             summary = _play(stage)
-        _tell(folder, summary, console, keep=keep)
+        _tell(stage.folder, summary, console, keep=keep)
         if keep:
             _hold(stage, console)
     except KeyboardInterrupt:

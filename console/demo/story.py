@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from console.sentences import say, utc
+from console.tasks import is_worth_telling
 from detectors.signals import HostState, HostStatus, Signal, SignalKind, SignalState
 from remediations.records import (
     OF_NO_HOST,
@@ -47,13 +48,17 @@ class Tone(enum.Enum):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One sentence of the story: its number from 1, when it happened (epoch seconds), its host if it has one."""
+    """One sentence of the story: its number from 1, when it happened (epoch seconds), its host if it has one.
+
+    One that `is_small` is told to who asks for everything.
+    """
 
     number: int
     time: float
     tone: Tone
     text: str
     host: str = ""
+    is_small: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -130,9 +135,11 @@ class Story(msgspec.Struct, frozen=True):
         return next(found, None)
 
 
-def narrate(story: Story, now: float, text: str, tone: Tone = Tone.ACT, host: str = "") -> Story:
+def narrate(
+    story: Story, now: float, text: str, tone: Tone = Tone.ACT, host: str = "", *, is_small: bool = False
+) -> Story:
     """Add a line."""
-    line = Line(story.told + 1, now, tone, text, host)
+    line = Line(story.told + 1, now, tone, text, host, is_small)
     return msgspec.structs.replace(story, lines=(*story.lines, line)[-LINES_KEPT:], told=line.number)
 
 
@@ -158,7 +165,8 @@ def read(story: Story, entry: Entry) -> Story:
     if change is not None:
         story = change(story, record, entry.time)
     host = "" if isinstance(record, OF_NO_HOST) else record.host
-    return narrate(story, entry.time, say(record) + _again(record), _tone(record), host)
+    is_small = isinstance(record, RunProgressed) and not is_worth_telling(record.task)
+    return narrate(story, entry.time, say(record) + _again(record), _tone(record), host, is_small=is_small)
 
 
 def _status(story: Story, status: HostStatus, now: float) -> Story:

@@ -19,9 +19,9 @@ from console.demo.verdict import Summary
 from console.hosts import STATES
 from console.rendering import TASKS, plain
 from console.sentences import ago, because, denial, number, series_name, utc
+from console.tasks import is_worth_telling
 from detectors.signals import HostStatus
 from remediations.records import GateResult, Verdict, VerificationOutcome
-from remediations.runs import TaskEvent, TaskOutcome
 
 LINES_LEAST, LINES_MOST = 3, 8
 TASKS_LEAST = 3
@@ -71,21 +71,25 @@ class View(Protocol):
         """End, leaving the terminal as it was found."""
 
 
-def view_for(console: Console) -> "LiveView | PlainView":
-    """A live picture when `console` is a terminal, else plain lines."""
-    return LiveView(console) if console.is_terminal else PlainView(console)
+def view_for(console: Console, *, is_verbose: bool = False) -> "LiveView | PlainView":
+    """A live picture when `console` is a terminal, else plain lines; with every small task of runs if asked for."""
+    if console.is_terminal:
+        return LiveView(console, is_verbose=is_verbose)
+    return PlainView(console, is_verbose=is_verbose)
 
 
 class LiveView:
     """Draws every scene over the last one."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, is_verbose: bool = False) -> None:
+        self._is_verbose = is_verbose
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def show(self, scene: Scene) -> None:
         """Draw the scene."""
         size = self._live.console.size
-        self._live.update(draw(scene, Space(size.width, size.height)), refresh=True)
+        picture = draw(scene, Space(size.width, size.height), is_verbose=self._is_verbose)
+        self._live.update(picture, refresh=True)
 
     def __enter__(self) -> Self:
         """Take the terminal."""
@@ -102,14 +106,15 @@ class LiveView:
 class PlainView:
     """Prints each new line of the story once, from the one after `told`, and what is waited for every ten seconds."""
 
-    def __init__(self, console: Console, told: int = 0) -> None:
+    def __init__(self, console: Console, told: int = 0, *, is_verbose: bool = False) -> None:
         self._console = console
+        self._is_verbose = is_verbose
         self._told = told
         self._noted = 0.0
 
     def show(self, scene: Scene) -> None:
         """Print what is new."""
-        for line in scene.story.lines:
+        for line in _lines_of(scene.story, is_verbose=self._is_verbose):
             if line.number > self._told:
                 self._print(f"{line.time - scene.began:6.1f} s  {_subject(line)}{line.text}")
                 self._told = line.number
@@ -160,11 +165,11 @@ class Space(msgspec.Struct, frozen=True):
         return max(TASKS_LEAST, self.height - 24 - self.lines - (0 if self.is_wide or not self.is_tall else 12))
 
 
-def draw(scene: Scene, space: Space) -> RenderableType:
+def draw(scene: Scene, space: Space, *, is_verbose: bool = False) -> RenderableType:
     """The whole picture."""
     incident = next(reversed(scene.story.incidents.values()), None)
-    told = _incident(incident, scene.now, space.tasks)
-    lines = _lines(scene, space.lines)
+    told = _incident(incident, scene.now, space.tasks, is_verbose=is_verbose)
+    lines = _lines(scene, space.lines, is_verbose=is_verbose)
     if not space.is_wide:
         fleet = _fleet(scene) if space.is_tall or incident is None else _fleet_line(scene)
         return Group(_header(scene), fleet, told, lines)
@@ -258,7 +263,7 @@ def _bar(status: HostStatus | None) -> Text:
     return Text.assemble(("█" * filled, style), ("·" * (BAR_WIDTH - filled), "dim"), f" {status.score:5.2f}")
 
 
-def _incident(incident: IncidentTold | None, now: float, tasks: int) -> RenderableType:
+def _incident(incident: IncidentTold | None, now: float, tasks: int, *, is_verbose: bool) -> RenderableType:
     if incident is None:
         return Panel(Text("no incident", style="dim"), title="Incident", border_style="blue")
     parts: list[RenderableType] = [
@@ -267,7 +272,7 @@ def _incident(incident: IncidentTold | None, now: float, tasks: int) -> Renderab
     ]
     parts += _decision(incident, now)
     if incident.run is not None:
-        parts += _run(incident.run, tasks)
+        parts += _run(incident.run, tasks, is_verbose=is_verbose)
     if incident.human_reason:
         parts.append(plain(f"a human is needed: {because(incident.human_reason)}", "bold magenta"))
     if incident.closed_time:
@@ -303,9 +308,9 @@ def _refused(gate: GateResult, now: float) -> Text:
     return plain(f"✕ {denial(gate)}{again}", "bold red")
 
 
-def _run(run: RunTold, tasks: int) -> list[RenderableType]:
+def _run(run: RunTold, tasks: int, *, is_verbose: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [plain(f"playbook {run.playbook} started at {utc(run.started_time)}", "yellow")]
-    for task in _worth_telling(run)[-tasks:]:
+    for task in [task for task in run.tasks if is_verbose or is_worth_telling(task)][-tasks:]:
         mark, style = TASKS[task.outcome]
         parts.append(plain(f"  {mark} {task.task}  {task.duration_seconds:.1f} s", style))
     if run.status is not None:
@@ -324,15 +329,14 @@ def _run(run: RunTold, tasks: int) -> list[RenderableType]:
     return parts
 
 
-def _worth_telling(run: RunTold) -> list[TaskEvent]:
-    """The tasks but for the skipped ones and the checks of arguments that Ansible adds by itself."""
-    told = [task for task in run.tasks if task.outcome is not TaskOutcome.SKIPPED]
-    return [task for task in told if not task.action.endswith("validate_argument_spec")]
+def _lines_of(story: Story, *, is_verbose: bool) -> list[Line]:
+    """The lines of the story that are shown."""
+    return [line for line in story.lines if is_verbose or not line.is_small]
 
 
-def _lines(scene: Scene, count: int) -> RenderableType:
+def _lines(scene: Scene, count: int, *, is_verbose: bool) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    for line in scene.story.lines[-count:]:
+    for line in _lines_of(scene.story, is_verbose=is_verbose)[-count:]:
         table.add_row(
             Text(f"{line.time - scene.began:6.1f} s", style="dim"),
             plain(line.host, "bold"),

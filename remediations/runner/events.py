@@ -1,9 +1,11 @@
 """ansible-runner's events, folded: one `TaskEvent` for each task that ended on a host, and a summary of the run."""
 
 import re
+from collections.abc import Collection
 
 import msgspec
 
+from remediations.runner.causes import ERROR, TaskReturn, cause, cleaned, first_line
 from remediations.runner.wire import Summary
 from remediations.runs import HostCounts, TaskEvent, TaskOutcome
 
@@ -29,21 +31,14 @@ CONTROLLER_ACTIONS = frozenset(
         "ansible.builtin.validate_argument_spec",
     },
 )
-# Their messages are written by the playbook's author; those of modules may quote anything.
+# Their messages are written by the playbook's author.
 AUTHORED = frozenset({"ansible.builtin.assert", "ansible.builtin.fail", "ansible.builtin.validate_argument_spec"})
 ANSIBLE_ERROR = "[ERROR]"
 REFUSED_KEY = "tidegate_refused"
+OTHER_TARGET_KEY = "tidegate_other_target"
 OWN_PREFIX = "tidegate_"
 NAME_LENGTH_MAXIMUM = 200
-COMPLAINT_LENGTH_MAXIMUM = 500
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-class TaskReturn(msgspec.Struct, frozen=True):
-    """What of a task's return value is looked at."""
-
-    changed: object = False
-    msg: object = ""
 
 
 class EventData(msgspec.Struct, frozen=True):
@@ -77,18 +72,22 @@ class RunnerEvent(msgspec.Struct, frozen=True):
 
 
 class EventFold:
-    """Takes the events of one run in their order."""
+    """Takes the events of one run in their order; `secrets` are texts that its complaints must not have."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self._secrets = secrets
         self._number = 0
         self._tasks = 0
         self._touched: set[str] = set()
         self._counts: dict[str, HostCounts] | None = None
         self._result: dict[str, object] = {}
         self._refused: tuple[str, ...] = ()
+        self._others: dict[str, str] = {}
         self._complaint = ""  # of the first failure that its author put into words, else of the first
         self._authored = False
+        self._cause = ""  # of the first failure, in Ansible's words
         self._breakage = ""
+        self._printed = ""
 
     def take(self, event: RunnerEvent) -> TaskEvent | None:
         """The task that ended with this event, if one did."""
@@ -98,9 +97,11 @@ class EventFold:
         elif event.event == "playbook_on_stats":
             self._take_statistics(data)
         elif event.event in OUTCOMES:
-            return self._take_task(OUTCOMES[event.event], data)
+            return self._take_task(OUTCOMES[event.event], data, event.stdout)
         elif event.stdout.startswith(ANSIBLE_ERROR) and not self._breakage:
-            self._breakage = plain(event.stdout, COMPLAINT_LENGTH_MAXIMUM)
+            self._breakage = cleaned(event.stdout.removeprefix(ERROR), self._secrets)
+        elif not self._printed:
+            self._printed = cleaned(first_line(event.stdout), self._secrets)
         return None
 
     def summary(self, rc: int | None) -> Summary:
@@ -112,11 +113,17 @@ class EventFold:
             refused=self._refused,
             touched=tuple(sorted(self._touched)),
             tasks=self._tasks,
-            # Ansible's own errors may quote results of modules; before the first task there are none.
-            complaint=self._complaint if self._tasks else self._breakage,
+            complaint=self._whole_complaint() if self._tasks else self._breakage or self._printed,
+            cause=self._cause,
+            others=self._others,
         )
 
-    def _take_task(self, outcome: TaskOutcome, data: EventData) -> TaskEvent:
+    def _whole_complaint(self) -> str:
+        """The author's words, if there are any, and the first cause, if they do not tell it."""
+        told = not self._cause or self._cause.rstrip(".") in self._complaint
+        return self._complaint if told else f"{self._complaint}; first cause: {self._cause}"
+
+    def _take_task(self, outcome: TaskOutcome, data: EventData, printed: str) -> TaskEvent:
         action = data.resolved_action or data.task_action
         if outcome is TaskOutcome.OK and data.res is not None and data.res.changed is True:
             outcome = TaskOutcome.CHANGED
@@ -125,7 +132,9 @@ class EventFold:
         failed = outcome in {TaskOutcome.FAILED, TaskOutcome.UNREACHABLE} and not data.ignore_errors
         if failed and (not self._complaint or (action in AUTHORED and not self._authored)):
             self._authored = action in AUTHORED
-            self._complaint = complaint(outcome, action, data)
+            why = cause(data.res, printed, self._secrets)
+            self._cause = self._cause or why
+            self._complaint = complaint(outcome, data, why)
         self._number += 1
         return TaskEvent(
             number=self._number,
@@ -153,12 +162,14 @@ class EventFold:
         self._result = {key: readable(value) for key, value in data.artifact_data.items()}
         refused = data.artifact_data.get(REFUSED_KEY)
         self._refused = tuple(sorted(refused)) if isinstance(refused, dict) else ()
+        others = data.artifact_data.get(OTHER_TARGET_KEY)
+        if isinstance(others, dict):
+            self._others = {str(host): plain(str(met), NAME_LENGTH_MAXIMUM) for host, met in others.items()}
 
 
-def complaint(outcome: TaskOutcome, action: str, data: EventData) -> str:
-    """A failed task in words: names, and its message only where the playbook's author wrote it."""
-    said = plain(str(data.res.msg), COMPLAINT_LENGTH_MAXIMUM) if data.res is not None and action in AUTHORED else ""
-    end = f": {said}" if said else ""
+def complaint(outcome: TaskOutcome, data: EventData, why: str) -> str:
+    """A failed task in words."""
+    end = f": {why}" if why else ""
     return f"task {plain(data.task, NAME_LENGTH_MAXIMUM)!r} {outcome.value} on {data.host}{end}"
 
 

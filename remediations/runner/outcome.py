@@ -10,6 +10,11 @@ from remediations.runs import HostCounts, RunResult, RunStatus
 RESULT_BYTES_MAXIMUM = 16_384
 
 
+OTHER_TARGET, HOST_KEY_CHANGED = "other_target", "host_key_changed"
+"""Reasons for which a target is not the machine that it was."""
+KEY_CHANGED = "HOST IDENTIFICATION HAS CHANGED"
+
+
 class Ending(enum.Enum):
     """Why the run process stopped watching."""
 
@@ -74,6 +79,8 @@ def verdict(orders: Orders, summary: Summary) -> tuple[RunStatus, str]:
     """Status, and for all but success the reason."""
     if summary.counts is None:
         return without_statistics(summary)
+    if summary.others:
+        return other_target(summary)
     if summary.refused:
         return refusal(orders, summary)
     dark = sorted(host for host, count in summary.counts.items() if count.unreachable)
@@ -111,9 +118,24 @@ def refusal(orders: Orders, summary: Summary) -> tuple[RunStatus, str]:
     return RunStatus.FAILED, f"the marker of action {orders.action_id} exists on {refused}, but not on all hosts"
 
 
+def other_target(summary: Summary) -> tuple[RunStatus, str]:
+    """The machine is not the one that bears the host's name: nothing was done on it."""
+    met = (f"the machine at the address of {host} was first met as {name}" for host, name in summary.others.items())
+    words = f"{', '.join(sorted(met))}; nothing was done on it. If it is right, remove .target in its marker folder"
+    return RunStatus.FAILED, f"{OTHER_TARGET}: {words}"
+
+
+def is_another_machine(reason: str) -> bool:
+    """Whether a run ended because its target is not the machine that it was: to try again does not help."""
+    return reason.startswith((f"{OTHER_TARGET}: ", f"{HOST_KEY_CHANGED}: "))
+
+
 def unreachable(dark: list[str], summary: Summary) -> tuple[RunStatus, str]:
     """Unreachable from the start means no effect; lost on the way means that nobody knows."""
     hosts = ", ".join(dark)
+    why = f": {summary.cause}" if summary.cause else ""
+    if KEY_CHANGED in summary.cause.upper():
+        hosts = f"{HOST_KEY_CHANGED}: {hosts}"
     if summary.touched:
-        return RunStatus.UNKNOWN, f"{hosts} could not be reached any more in the middle of the run"
-    return RunStatus.UNREACHABLE, f"{hosts} could not be reached"
+        return RunStatus.UNKNOWN, f"{hosts} could not be reached any more in the middle of the run{why}"
+    return RunStatus.UNREACHABLE, f"{hosts} could not be reached{why}"

@@ -10,6 +10,7 @@ from typing import NoReturn
 import ansible_runner.interface
 import msgspec
 
+from remediations.runner.causes import secrets_of
 from remediations.runner.events import EventFold, RunnerEvent
 from remediations.runner.namespace import show_own_processes
 from remediations.runner.provenance import of_ansible_alone
@@ -26,7 +27,7 @@ class Recorder:
 
     def __init__(self, orders: Orders, channel: int) -> None:
         self._channel = channel
-        self._fold = EventFold()
+        self._fold = EventFold(secrets_of(Path(orders.folder)))
         self._bytes_left = orders.limits.output_bytes_maximum
         self._limit = orders.limits.output_bytes_maximum
         self._events_left = orders.limits.events_maximum

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detectors.hostnames import EXACT_HOST
+from remediations.documents import VAULTED
+from remediations.runner import proving
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.settings import RunnerSettings
 from remediations.runs import RunRequest, Target
@@ -24,6 +26,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 INPUT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Not `__ansible_…`: in JSON such keys make vaulted and unsafe values.
 NESTED_KEY = re.compile(r"(?!__ansible)[A-Za-z0-9_][A-Za-z0-9_./:@-]{0,252}")
+CIPHERTEXT = re.compile(r"\$ANSIBLE_VAULT;1\.[0-9];AES256(;[A-Za-z0-9_.-]{1,64})?\s+[0-9a-f\s]{2,65536}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 GROUP_NAMES = frozenset({"all", "ungrouped", "targets", "delegates"})
@@ -84,7 +87,9 @@ def check_ids(request: RunRequest, _settings: RunnerSettings) -> None:
 
 
 def check_playbook(request: RunRequest, settings: RunnerSettings) -> None:
-    """The playbook is a file of the playbook folder, also after links are followed."""
+    """The playbook is a file of the playbook folder, also after links are followed, or our own proof."""
+    if request.playbook == str(proving.PLAYBOOK):
+        return
     folder = Path(settings.playbooks).resolve()
     path = Path(request.playbook)
     if not path.is_absolute() or not path.resolve().is_relative_to(folder):
@@ -173,11 +178,19 @@ def check_value(field: str, value: object, depth: int) -> None:
             for item in value:
                 check_value(field, item, depth + 1)
         case dict():
-            for key, item in value.items():
-                check_name(field, key, NESTED_KEY, "a plain key")
-                check_value(f"{field}.{key}", item, depth + 1)
+            check_mapping(field, value, depth)
         case _:
             raise RunRefusedError(field, value, "text, a number, true or false, a list or a mapping")
+
+
+def check_mapping(field: str, value: dict[object, object], depth: int) -> None:
+    """A mapping has plain keys, or is one value that Ansible's vault has encrypted."""
+    if value.keys() == {VAULTED}:
+        check_name(field, value[VAULTED], CIPHERTEXT, "what ansible-vault has made")
+        return
+    for key, item in value.items():
+        check_name(field, key, NESTED_KEY, "a plain key")
+        check_value(f"{field}.{key}", item, depth + 1)
 
 
 def check_text(field: str, value: str) -> None:
@@ -206,6 +219,8 @@ def unsafe(value: object) -> object:
             return {"__ansible_unsafe": value}
         case list() | tuple():
             return [unsafe(item) for item in value]
+        case dict() if value.keys() == {VAULTED}:
+            return value  # Ansible decrypts it, in the run and nowhere else
         case dict():
             return {key: unsafe(item) for key, item in value.items()}
         case _:

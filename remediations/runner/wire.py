@@ -38,7 +38,8 @@ class Summary(msgspec.Struct, frozen=True):
     """What the player saw of the whole run. `counts` is None if Ansible gave no statistics.
 
     `refused` are the hosts whose marker existed, `touched` the hosts on which a task of the target itself ended well,
-    `tasks` counts started tasks, `complaint` tells the first failure.
+    `tasks` counts started tasks, `complaint` tells the failure, `cause` the first one in Ansible's words alone.
+    `others` tells of hosts whose machine was first met under another name, and under which.
     """
 
     rc: int | None
@@ -48,6 +49,8 @@ class Summary(msgspec.Struct, frozen=True):
     touched: tuple[str, ...]
     tasks: int
     complaint: str
+    cause: str = ""
+    others: dict[str, str] = {}
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):

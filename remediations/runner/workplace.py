@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from remediations.interpreter import needed
 from remediations.runner import callbacks
 from remediations.runner.errors import RunRefusedError
 from remediations.runner.requests import check, unsafe
@@ -122,6 +123,7 @@ def built_environment(folder: Path, settings: RunnerSettings) -> dict[str, str]:
     playbooks = Path(settings.playbooks)
     own_configuration = playbooks / "ansible.cfg"
     return {
+        **needed(),
         **settings.environment,
         **secret_environment(folder, settings),
         "TMPDIR": temporary_folder(settings),

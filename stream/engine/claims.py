@@ -30,7 +30,7 @@ async def decide_incident(context: EngineContext, incident: Incident) -> None:
     if not is_due(context.looks.get(incident.incident_id), context.ledger.state.offset, status, now):
         return
     decision = weigh(context, incident, now)
-    if decision.record.verdict is Verdict.RUN and not context.has_free_slot:
+    if decision.record.verdict is Verdict.RUN and not (context.has_free_slot and context.proof.is_tried):
         return
     decision, prepared = await prepare(context, decision)
     if differs(decision.record, incident.decision):
@@ -58,6 +58,8 @@ async def prepare(context: EngineContext, decision: Decision) -> tuple[Decision,
     """Make the allowed run ready before it is claimed; one that can not be made ready is denied, with its reason."""
     if decision.request is None:
         return decision, None
+    if context.proof.problem:
+        return denied(decision, "runner_not_ready", context.proof.problem), None
     change = await change_of(context, context.rulebook.playbooks[decision.record.playbook])
     if change:
         return denied(decision, "playbook_changed", change), None

@@ -63,6 +63,9 @@ class Runner(Protocol):
     async def play(self, prepared: PreparedRun, on_task: Callable[[TaskEvent], None]) -> RunResult:
         """Run to the end; cancelling it ends the run with everything it started."""
 
+    async def prove(self) -> str:
+        """Play a play that does nothing; why no run can begin, empty if one can."""
+
     async def end_leftovers(self, action_id: str) -> bool:
         """End what an earlier life of this engine left running of an action; tells whether nothing is left."""
 
@@ -88,6 +91,20 @@ class Look(msgspec.Struct, frozen=True):
 
 
 @dataclass
+class Proof:
+    """Whether a run can begin: `problem` says why not, empty if one can. It is not known before `is_tried`."""
+
+    problem: str = "whether a run can begin is being tried"
+    is_tried: bool = False
+    task: asyncio.Task[str] | None = None
+    again_time: float = 0.0
+
+    def check(self) -> bool | str:
+        """Whether a run can begin, for readiness: text says why none can."""
+        return self.problem or True
+
+
+@dataclass
 class EngineContext:
     """The engine at work. Its durable state is the log alone; all else here can be lost at any moment."""
 
@@ -105,6 +122,7 @@ class EngineContext:
     tasks: asyncio.TaskGroup
     roster: dict[str, HostStatus] = field(default_factory=dict)
     runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    proof: Proof = field(default_factory=Proof)
     looks: dict[str, Look] = field(default_factory=dict)
     recoveries: dict[str, float] = field(default_factory=dict)
     rules_time: float = 0.0

@@ -10,7 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,13 +29,15 @@ from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings
 from stream.audit.log import open_log
 from stream.engine.claims import decide_incidents
-from stream.engine.context import Checkpoint, EngineContext, EngineFolder, LogClock, Runner
+from stream.engine.context import Checkpoint, EngineContext, EngineFolder, LogClock, Proof, Runner
 from stream.engine.fleets import watch_fleets
 from stream.engine.incidents import call_humans, close_incidents, take_notices
 from stream.engine.notices import open_notices
-from stream.engine.recovery import let_go, recover_runs, tidy_runs
+from stream.engine.proof import prove_runner
+from stream.engine.recovery import recover_runs, tidy_runs
 from stream.engine.rules import introduce, reload_rules
 from stream.engine.run_process import AnsibleRunner
+from stream.engine.stopping import LAST_WORD_SECONDS, finish
 from stream.engine.verification import verify_runs
 from stream.errors import AppendLostError, StreamError
 from stream.health import HealthServer
@@ -48,6 +50,7 @@ type Step = Callable[[EngineContext], Awaitable[None]]
 STEPS: tuple[Step, ...] = (
     reload_rules,  # policy, inventory, playbooks as they are now, if they are right
     take_notices,  # signals topic → roster, incidents opened and updated       W0 W1
+    prove_runner,  # can a run begin at all? not ready until one has
     recover_runs,  # runs whose engine is gone → revoked, finished, not executed, or a human
     verify_runs,  # finished runs → did the stream show that it helped?         W9
     close_incidents,  # all signals cleared → closed                            W10
@@ -57,20 +60,25 @@ STEPS: tuple[Step, ...] = (
     tidy_runs,  # artifacts of old runs → removed
 )
 
-STOP_GRACE_SECONDS = 20.0
-"""How long runs may go on after SIGTERM before they are ended and written down as unknown."""
-LAST_WORD_SECONDS = 5.0
 ROSTER_INTERVALS = 3
 """So many repetitions of the roster are read again at a start: hosts that are not in them are not fresh anyway."""
 
 
 async def run_engine(
-    settings: Settings, stopping: asyncio.Event, *, checkpoint: Checkpoint = lambda _name: None
+    settings: Settings,
+    stopping: asyncio.Event,
+    hurry: asyncio.Event | None = None,
+    *,
+    checkpoint: Checkpoint = lambda _name: None,
 ) -> None:
-    """Run the role until asked to stop. Raises what ends it before: a StreamError, RemediationError or OSError."""
+    """Run the role until asked to stop, and to `hurry` with that.
+
+    Raises what ends it before: a StreamError, RemediationError or OSError.
+    """
     log = structlog.get_logger("tidegate.engine")
     try:
-        await work(settings, stopping, checkpoint=checkpoint)
+        grace_seconds = settings.engine.stop_grace_seconds
+        await work(settings, stopping, hurry, checkpoint=checkpoint, grace_seconds=grace_seconds)
     except ExceptionGroup as group:
         foreseen, bugs = group.split((StreamError, RemediationError, OSError))
         if foreseen is None or bugs is not None:
@@ -89,19 +97,20 @@ def first_of(error: Exception) -> Exception:
 async def work(
     settings: Settings,
     stopping: asyncio.Event,
+    hurry: asyncio.Event | None = None,
     *,
     checkpoint: Checkpoint,
     runner: Runner | None = None,
-    grace_seconds: float = STOP_GRACE_SECONDS,
+    grace_seconds: float | None = None,
 ) -> None:
-    """Open everything, take turns until asked to stop, then let the runs end for so long."""
+    """Open everything, take turns until asked to stop, then let the runs end, for so long if that is limited."""
     registry = new_registry("engine")
     async with engine_at_work(settings, registry, checkpoint, runner) as context:
         turns = context.tasks.create_task(take_turns(context, stopping))
         await stopping.wait()
         await asyncio.wait([turns], timeout=LAST_WORD_SECONDS)
         turns.cancel()  # with Kafka away a turn may wait for long; whatever it was at, the next start goes on
-        await finish(context, grace_seconds)
+        await finish(context, grace_seconds, hurry or asyncio.Event())
 
 
 async def take_turns(context: EngineContext, stopping: asyncio.Event) -> None:
@@ -132,21 +141,6 @@ def tell_metrics(context: EngineContext) -> None:
     context.metrics.heartbeat.labels("turn").set_to_current_time()
 
 
-async def finish(context: EngineContext, grace_seconds: float) -> None:
-    """Give runs a while to end; end the others and write them down as unknown: the next start finds out."""
-    runs = list(context.runs.values())
-    if runs:
-        await asyncio.wait(runs, timeout=grace_seconds)
-    for run in runs:
-        run.cancel()
-    await asyncio.gather(*runs, return_exceptions=True)
-    with suppress(TimeoutError, AppendLostError):  # with Kafka away the next start writes it
-        async with asyncio.timeout(LAST_WORD_SECONDS):
-            for action in context.ledger.unfinished():
-                if action.claim is not None and action.claim.engine == context.engine:
-                    await let_go(context, action, "engine_stopped")
-
-
 @asynccontextmanager
 async def engine_at_work(
     settings: Settings, registry: CollectorRegistry, checkpoint: Checkpoint, runner: Runner | None
@@ -166,7 +160,8 @@ async def engine_at_work(
         notices = await stack.enter_async_context(
             open_notices(settings.kafka, topics.signals, ledger.state.signal_offset, since)
         )
-        checks = {"audit_log": log.is_sound}
+        proof = Proof()
+        checks = {"audit_log": log.is_sound, "runner": proof.check}
         health = HealthServer(settings.health_address, settings.engine.health_port, registry, checks)
         await health.start()
         stack.push_async_callback(health.stop)
@@ -184,6 +179,7 @@ async def engine_at_work(
             clock=LogClock(),
             checkpoint=checkpoint,
             tasks=tasks,
+            proof=proof,
         )
         health.add_note(
             "rules", lambda: context.rules_problem and f"the last right ones are kept: {context.rules_problem}"
@@ -211,7 +207,8 @@ def warn_of_breaches(settings: Settings, playbooks: Mapping[str, Playbook]) -> N
 
 def read_hosts(settings: Settings) -> Inventory:
     """Read the inventory."""
-    return read_inventory(Path(settings.engine.inventory))
+    password = settings.engine.vault_password_file
+    return read_inventory(Path(settings.engine.inventory), Path(password) if password else None)
 
 
 def accepted_file(settings: Settings) -> Path:
@@ -219,9 +216,10 @@ def accepted_file(settings: Settings) -> Path:
     return Path(settings.engine.accepted or EngineFolder(Path(settings.state_folder) / "engine").root / "accepted.yml")
 
 
-def rule_files(settings: Settings) -> tuple[str, str, str]:
-    """Policy file, inventory file, playbook folder."""
-    return settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
+def rule_files(settings: Settings) -> tuple[str, ...]:
+    """Policy file, inventory file, playbook folder; with the vault's password file, if there is one."""
+    names = settings.engine.policy, settings.engine.inventory, settings.engine.playbooks
+    return (*names, settings.engine.vault_password_file) if settings.engine.vault_password_file else names
 
 
 def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:

@@ -12,10 +12,14 @@ from remediations.records import (
     Verdict,
     VerificationOutcome,
 )
+from remediations.runner import is_another_machine
+from remediations.runs import RunStatus
 from stream.engine.context import EngineContext
 from stream.errors import AppendLostError
 
 NOTICES_SECONDS = 0.2
+CALL_SECONDS = 3600.0
+"""A call to look at a host that is well again stands so long; then the incident is closed as unproven."""
 # A second run after one that broke off or that nobody saw the end of: only where the playbook says it does no harm.
 NOT_REPEATED = frozenset({VerificationOutcome.FAILED, VerificationOutcome.UNKNOWN})
 
@@ -87,16 +91,52 @@ def update_of(incident: Incident, offset: int, signal: Signal) -> IncidentUpdate
 
 
 async def close_incidents(context: EngineContext) -> None:
-    """Close incidents whose signals have all cleared, unless one of their runs is not done or not judged yet."""
+    """Close incidents whose signals have all cleared, unless one of their runs is not done or not judged yet.
+
+    That they have cleared does not prove what a run of unknown outcome has done: a human is called to look.
+    """
     for incident in context.ledger.open_incidents():
         if incident.raised or is_in_progress(context, incident):
             continue
-        helped = any(action.outcome is VerificationOutcome.SUCCESS for action in runs_of(context, incident)[-1:])
-        reason = "verified" if helped else "recovered"
-        await context.append(IncidentClosed(incident.incident_id, incident.host, reason))
+        last = next(iter(runs_of(context, incident)[-1:]), None)
+        if last is not None and is_unproven(last) and not is_looked_at(incident, context.clock.now()):
+            await call_to_look(context, incident, last)
+            continue
+        reason, outcome = ending(last)
+        await context.append(IncidentClosed(incident.incident_id, incident.host, reason, outcome))
         context.looks.pop(incident.incident_id, None)
         context.events.info("incident.closed", host=incident.host, incident=incident.incident_id, reason=reason)
         context.checkpoint("W10")
+
+
+def ending(last: Action | None) -> tuple[str, VerificationOutcome | None]:
+    """Reason of a close and outcome of the last run."""
+    if last is None:
+        return "recovered", None
+    if is_unproven(last):
+        return "recovered_unproven", VerificationOutcome.UNKNOWN
+    return "verified" if last.outcome is VerificationOutcome.SUCCESS else "recovered", last.outcome
+
+
+def is_unproven(action: Action) -> bool:
+    """Whether nobody knows what a run has done: it broke off, and may have left its work half done."""
+    return action.status is ActionStatus.NEEDS_HUMAN or action.run_status is RunStatus.UNKNOWN
+
+
+def is_looked_at(incident: Incident, now: float) -> bool:
+    """Whether a human has had the incident: its signals cleared after the call, or the call is long past."""
+    is_called = incident.status is IncidentStatus.NEEDS_HUMAN
+    return is_called and (incident.is_cleared_since_human or now >= incident.human_time + CALL_SECONDS)
+
+
+async def call_to_look(context: EngineContext, incident: Incident, last: Action) -> None:
+    """Hand over an incident that is over by its signals, once."""
+    if incident.status is IncidentStatus.OPEN:
+        reason = (
+            f"run_unknown: {last.playbook} broke off on {incident.host}; the signals have cleared, look at the host"
+        )
+        await context.append(HumanNeeded(incident.incident_id, incident.host, last.action_id, reason))
+        context.events.warning("incident.needs_human", host=incident.host, reason=reason)
 
 
 async def call_humans(context: EngineContext) -> None:
@@ -117,6 +157,8 @@ def give_up_reason(context: EngineContext, actions: tuple[Action, ...]) -> str:
     last = actions[-1]
     if last.status is not ActionStatus.VERIFIED or last.outcome is None or last.claim is None:
         return ""
+    if is_another_machine(last.reason):
+        return last.reason
     if len(actions) >= last.claim.limits.attempts_maximum:
         return f"attempts_exhausted: {len(actions)} run, the last one {last.outcome.value}"
     playbook = context.rulebook.playbooks.get(last.playbook)

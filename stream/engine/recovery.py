@@ -24,6 +24,9 @@ from stream.errors import AppendLostError
 RUN_GRACE_SECONDS = 60.0
 """A run of another engine counts as abandoned when its own time and this are over without a word of its end."""
 
+UNCOUNTED = frozenset({"engine_gone", "engine_stopped", "start_stale"})
+"""Why runs are unknown that nobody saw the end of; all others are counted by the engine that did."""
+
 TIDY_SECONDS = 3600.0
 PAUSE_SECONDS, PAUSE_MAXIMUM_SECONDS = 5.0, 120.0
 PATIENCE_SECONDS = 900.0
@@ -86,11 +89,26 @@ async def resolve(context: EngineContext, action: Action) -> None:
             return
         await context.append(record)
         context.recoveries.pop(action.action_id, None)
+        count_end(context, action, record)
         context.events.info("run.resolved", host=action.host, action=action.action_id, record=type(record).__name__)
     except AppendLostError as error:
         context.events.warning("run.resolution_lost", action=action.action_id, error=str(error))
     finally:
         del context.runs[action.action_id]
+
+
+def count_end(context: EngineContext, action: Action, record: Record) -> None:
+    """Count the end of a run that was found out here, unless the run was counted when it ended without one."""
+    if action.reason not in UNCOUNTED:
+        return
+    match record:
+        case RunFinished():
+            status = record.status.value
+        case RunNotExecuted():
+            status = "not_executed"
+        case _:
+            status = RunStatus.UNKNOWN.value
+    context.metrics.runs.labels(action.playbook, status).inc()
 
 
 def wait(context: EngineContext, action: Action) -> None:
@@ -161,6 +179,7 @@ def finished(action: Action, result: RunResult, how: str) -> RunFinished:
         hosts=result.hosts,
         result=result.result,
         how=how,
+        artifacts=result.artifacts,
     )
 
 

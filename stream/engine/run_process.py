@@ -6,16 +6,20 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from remediations import runner
-from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerSettings, WarmParent
+from remediations.runner import MarkerReport, PreparedRun, RunLineError, RunnerError, RunnerSettings, WarmParent
 from remediations.runs import RunRequest, RunResult, RunStatus, TaskEvent
 from stream.engine.processes import OwnProcess, RunProcess, WarmProcess
 
 END_SECONDS = 30.0
 """How long a run process may take to end what it started; it gives itself 10 s for that."""
 POLL_SECONDS = 0.1
+PROCESS_LOG, PLAYER_LOG = "process.log", "runner.log"
+"""What the processes of a run write to when they can not do their work; the player makes its own before Ansible begins.
+"""
 
 
 class AnsibleRunner:
@@ -65,12 +69,28 @@ class AnsibleRunner:
             await process.wait()
         finally:
             await end(process)
-        return result or RunResult(RunStatus.UNKNOWN, None, reason="the run process ended without a result")
+        folder = Path(prepared.cwd)
+        if result is None:
+            result = without_result(folder)
+            runner.clear(folder)
+        return msgspec.structs.replace(result, artifacts=str(folder))
+
+    async def prove(self) -> str:
+        """Play a play that does nothing, as every run is played; why no run can begin, empty if one can."""
+        try:
+            prepared = self.prepare(runner.proof(self._settings))
+            result = await self.play(prepared, lambda _task: None)
+        except (RunnerError, OSError) as error:
+            return str(error)
+        if result.status is not RunStatus.SUCCESSFUL:
+            return f"{result.reason}; artifacts: {result.artifacts}"
+        self.discard(prepared)
+        return ""
 
     async def _start(self, prepared: PreparedRun) -> RunProcess:
         """A run process: of the warm parent if it gives one, else of its own."""
         self._renew_parent()
-        with (Path(prepared.cwd) / "process.log").open("wb") as log:
+        with (Path(prepared.cwd) / PROCESS_LOG).open("wb") as log:
             forked = await WarmProcess.start(self._parent, prepared, log) if self._parent is not None else None
             return forked or await OwnProcess.start(prepared, log)
 
@@ -139,6 +159,15 @@ async def end(process: RunProcess) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def without_result(folder: Path) -> RunResult:
+    """The end of a run whose process said nothing: why, by what it wrote to its logs. Without a player nothing ran."""
+    said = next(filter(None, (runner.first_words(folder / name) for name in (PROCESS_LOG, PLAYER_LOG))), "")
+    why = f": {said}" if said else ""
+    if not (folder / PLAYER_LOG).exists():
+        return RunResult(RunStatus.FAILED, None, reason=f"the run could not begin{why}")
+    return RunResult(RunStatus.UNKNOWN, None, reason=f"the run process ended without a result{why}")
 
 
 def processes_of(folder: str, name: str) -> list[psutil.Process]:

@@ -25,7 +25,7 @@ from stream.errors import AppendLostError
 CLAIM_SECONDS = 30.0
 """A claim not started for so long is stale: its owner lets it go, other engines take it back after twice that."""
 
-KNOWN = frozenset({RunStatus.SUCCESSFUL, RunStatus.FAILED, RunStatus.REFUSED})
+KNOWN = frozenset({RunStatus.SUCCESSFUL, RunStatus.FAILED, RunStatus.REFUSED, RunStatus.UNREACHABLE})
 """Ends that say what happened. After any other only the target can tell."""
 
 APPEND_PAUSE_SECONDS = 1.0
@@ -148,7 +148,8 @@ async def conclude(context: EngineContext, claimed: ClaimedRun, result: RunResul
 def end_record(claim: RunClaimed, result: RunResult, how: str = "runner") -> RunFinished | RunUnknown:
     """Finished if the result says what happened, else unknown."""
     if result.status not in KNOWN:
-        return RunUnknown(**identity(claim), reason=f"{result.status.value}: {result.reason}")
+        reason = f"{result.status.value}: {result.reason}"
+        return RunUnknown(**identity(claim), reason=reason, artifacts=result.artifacts)
     return RunFinished(
         **identity(claim),
         status=result.status,
@@ -157,6 +158,7 @@ def end_record(claim: RunClaimed, result: RunResult, how: str = "runner") -> Run
         hosts=result.hosts,
         result=result.result,
         how=how,
+        artifacts=result.artifacts,
     )
 
 

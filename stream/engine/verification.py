@@ -6,9 +6,15 @@ from detectors.signals import HostState, HostStatus, SignalKind
 from remediations.incidents import Action, Incident
 from remediations.policies import Verification
 from remediations.records import RunVerified, VerificationOutcome
+from remediations.runner import is_another_machine
 from remediations.runs import RunStatus
 from stream.engine.context import EngineContext
 
+UNSUCCESSFUL = {
+    RunStatus.UNKNOWN: VerificationOutcome.UNKNOWN,
+    RunStatus.UNREACHABLE: VerificationOutcome.UNREACHABLE,
+}
+"""What runs came to that were no success: without a row here, they failed."""
 TROUBLE = frozenset({SignalKind.ANOMALY, SignalKind.SILENCE})
 CLEAR_STATES = {
     SignalKind.ANOMALY: {HostState.NORMAL},
@@ -60,10 +66,10 @@ def judge(action: Action, incident: Incident, status: HostStatus | None, now: fl
            │                                                 │ newer data, still raised: ineffective
            │                                                 │ no newer data: unknown
     """
-    if action.run_status is None or action.run_status is RunStatus.UNKNOWN:
-        return Judgement(VerificationOutcome.UNKNOWN, "run_unknown")
-    if action.run_status is not RunStatus.SUCCESSFUL:
-        return Judgement(VerificationOutcome.FAILED, f"run_{action.run_status.value}")
+    run_status = action.run_status or RunStatus.UNKNOWN
+    if run_status is not RunStatus.SUCCESSFUL:
+        outcome = UNSUCCESSFUL.get(run_status, VerificationOutcome.FAILED)
+        return Judgement(outcome, action.reason if is_another_machine(action.reason) else f"run_{run_status.value}")
     wanted = action.verification or Verification()
     settled = action.ended_time + wanted.settle_seconds
     clear_time, raised_time = observed(incident, status, watched(wanted, incident))

@@ -1,7 +1,10 @@
 """What is answered from the logs, by what happened."""
 
+import io
+
 import msgspec
 import pytest
+from rich.console import Console
 
 from console.demo.scenery import PLAYBOOKS
 from console.errors import IncidentNotFoundError
@@ -15,6 +18,7 @@ from console.queries import (
     refused_rules,
     rules,
 )
+from console.rendering import draw_rules
 from remediations.loading import load_rulebook
 from remediations.policies import RuleMode
 from remediations.records import (
@@ -342,3 +346,17 @@ OTHER = RulesRefused("engine-2", "policy.yml: is gone", "d" * 64)
 def test_refused_rules_are_told_until_they_are_right(records: tuple[Record, ...], told: tuple[Record, ...]) -> None:
     """What stands above the incidents: each engine's refusal, until it goes on with other rules."""
     assert refused_rules(log(*records)) == told
+
+
+def test_rules_tell_of_two_hosts_that_are_one_machine() -> None:
+    """An address that two hosts have is told below the rules, with their names."""
+    examples = PLAYBOOKS / "examples"
+    book = load_rulebook(examples / "policy.yml", examples / "inventory.yml", PLAYBOOKS)
+    hosts = book.inventory.hosts
+    twice = {name: variables | {"ansible_host": "192.0.2.9"} for name, variables in hosts.items() if name != "db-1"}
+    inventory = msgspec.structs.replace(book.inventory, hosts=hosts | twice)
+    answer = rules(msgspec.structs.replace(book, inventory=inventory))
+    assert [("192.0.2.9:22", ("web-1", "web-2"))] == [(each.address, each.hosts) for each in answer.shared_addresses]
+    out = io.StringIO()
+    Console(file=out, width=200).print(draw_rules(answer))
+    assert "web-1, web-2 have one address, 192.0.2.9:22" in out.getvalue()

@@ -11,7 +11,7 @@ from console.errors import RunNotFoundError
 from console.runs import ENDS, draw_entry, find_run, of_run, tail_run
 from console.sentences import results, say
 from remediations.policies import Verification
-from remediations.records import Record, RunFinished, RunProgressed, RunStarted
+from remediations.records import Record, RunFinished, RunProgressed, RunStarted, RunUnknown
 from remediations.runs import HostCounts, RunStatus, TaskEvent, TaskOutcome
 from tests.console.stories import ONE, log
 from tests.engines import FakeRunner, Rules, fleet, tag_of
@@ -71,6 +71,21 @@ def test_line_of_a_task(case: str) -> None:
     """A task is told with its place among those of its play, where that is known."""
     task, line = PLACES[case]
     assert line == say(RunProgressed(ONE, "web-01", FIRST, "c", task))
+
+
+ENDED: dict[str, tuple[Record, bool]] = {
+    "failed": (RunFinished(ONE, "w", FIRST, "c", RunStatus.FAILED, 2, "no disk", {}, {}, artifacts="/s/runs/1"), True),
+    "unknown": (RunUnknown(ONE, "w", FIRST, "c", "timeout: no disk", "/s/runs/1"), True),
+    "well": (RunFinished(ONE, "w", FIRST, "c", RunStatus.SUCCESSFUL, 0, "", {}, {}, artifacts="/s/runs/1"), False),
+}
+
+
+@pytest.mark.parametrize("case", ENDED)
+def test_an_end_that_is_no_success_says_why_and_where_to_look(case: str) -> None:
+    """Cause and artifacts stand in one line; after a success nobody looks for them."""
+    record, is_told = ENDED[case]
+    assert ("no disk; artifacts: /s/runs/1" in say(record)) == is_told
+    assert ("artifacts" in say(record)) == is_told
 
 
 BEFORE_AND_AFTER = {"service": "web", "before": {"pid": 7}, "after": 8}

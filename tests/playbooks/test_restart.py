@@ -7,6 +7,7 @@ import msgspec
 import psutil
 import pytest
 
+from console.tasks import is_worth_telling
 from remediations import runner
 from remediations.runner import WarmParent
 from remediations.runs import MarkerState, RunStatus, Target, TaskOutcome
@@ -171,3 +172,15 @@ def test_unreachable(tmp_path: Path, closed_port: int) -> None:
     request = stage.request(inputs={"restart_service_name": "web"})
     assert stage.play(request).result.status is RunStatus.UNREACHABLE
     assert stage.inspect(request).state is MarkerState.UNREACHABLE
+
+
+def test_of_a_restart_five_tasks_are_told(stage: Stage) -> None:
+    """The shipped restart by supervisord: taken, looked at, restarted, runs, answers."""
+    told = [task.task for task in stage.play(stage.request()).tasks if is_worth_telling(task)]
+    assert told == [
+        "Take the marker",
+        "Look at the service",
+        "Restart the service",
+        "Wait until the service runs",
+        "Wait until the service answers",
+    ]

@@ -48,6 +48,38 @@ def sleeper(name: str = "sleeper") -> Role:
     return Role(name, (sys.executable, "-c", SLEEPER))
 
 
+BUSY = textwrap.dedent("""
+    import asyncio, signal
+
+    async def main():
+        asked, twice = asyncio.Event(), asyncio.Event()
+        def heard():
+            (twice if asked.is_set() else asked).set()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard)
+        print("up", flush=True)
+        await twice.wait()
+
+    asyncio.run(main())
+""")
+
+
+async def test_a_role_that_takes_its_time_is_hurried(tmp_path: Path) -> None:
+    """A role gets its own time to stop; when there is a hurry it is asked again, and not killed."""
+    supervisor, stop, hurry = (
+        Supervisor([Role("busy", (sys.executable, "-c", BUSY), 600.0)], tmp_path),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
+    running = asyncio.create_task(supervisor.run(stop, hurry))
+    await until(lambda: (tmp_path / "busy.log").exists() and "up" in (tmp_path / "busy.log").read_text())
+    child = psutil.Process(supervisor.pids["busy"])
+    stop.set()
+    await asyncio.sleep(1)
+    assert child.is_running()
+    hurry.set()
+    await asyncio.wait_for(running, 10)
+
+
 async def test_a_role_that_dies_is_started_again(tmp_path: Path) -> None:
     """A killed child is replaced by a new process under the same name."""
     supervisor, stop = Supervisor([sleeper()], tmp_path), asyncio.Event()

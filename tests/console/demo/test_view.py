@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -63,6 +64,20 @@ def test_tasks_that_tell_nothing_are_left_out_of_the_picture() -> None:
         story = read(story, entry)
     assert "Take the marker" in printed(story)
     assert "Not needed  1.2" not in printed(story)
+
+
+def test_small_tasks_are_told_on_demand() -> None:
+    """A pipe gets the tasks that a person cares about, and all of them when it is verbose."""
+    story = Story()
+    small = recorded.task(9, "Note how it was", TaskOutcome.OK)
+    small = msgspec.structs.replace(small, task=msgspec.structs.replace(small.task, action="ansible.builtin.set_fact"))
+    for entry in recorded.entries((*recorded.RECORDS[:7], (recorded.FIRST_FAULT + 7.5, small))):
+        story = read(story, entry)
+    for is_verbose in (False, True):
+        out = io.StringIO()
+        view_for(Console(file=out, force_terminal=False, width=200), is_verbose=is_verbose).show(scene(story))
+        assert "Restart the service" in out.getvalue()
+        assert ("Note how it was" in out.getvalue()) == is_verbose
 
 
 HOSTILE = [
