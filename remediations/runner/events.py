@@ -34,6 +34,7 @@ CONTROLLER_ACTIONS = frozenset(
 # Their messages are written by the playbook's author.
 AUTHORED = frozenset({"ansible.builtin.assert", "ansible.builtin.fail", "ansible.builtin.validate_argument_spec"})
 ANSIBLE_ERROR = "[ERROR]"
+TOLD_LENGTH = 60  # of a cause: a complaint that has its beginning tells it, though perhaps not to its end
 REFUSED_KEY = "tidegate_refused"
 OTHER_TARGET_KEY = "tidegate_other_target"
 OWN_PREFIX = "tidegate_"
@@ -120,7 +121,7 @@ class EventFold:
 
     def _whole_complaint(self) -> str:
         """The author's words, if there are any, and the first cause, if they do not tell it."""
-        told = not self._cause or self._cause.rstrip(".") in self._complaint
+        told = not self._cause or self._cause[:TOLD_LENGTH].rstrip(".") in self._complaint
         return self._complaint if told else f"{self._complaint}; first cause: {self._cause}"
 
     def _take_task(self, outcome: TaskOutcome, data: EventData, printed: str) -> TaskEvent:

@@ -14,7 +14,7 @@ import psutil
 
 from remediations import runner
 from remediations.runs import RunRequest, RunResult
-from tests.playbooks.runs import RunProcess, Stage, processes_with
+from tests.playbooks.runs import RunProcess, Stage, action_id, processes_with
 from tests.playbooks.warm import parent_for
 
 # Three ways to escape a signal to a process group, then a task that does not end, then an effect that must not happen.
@@ -71,7 +71,7 @@ class Hanging:
 
     def alive(self) -> list[int]:
         """Everything of this run in the process table."""
-        return processes_with(self.token, str(self.stage.folder), runner.process_name(f"{self.action:032x}"))
+        return processes_with(self.token, str(self.stage.folder), runner.process_name(action_id(self.action)))
 
 
 @contextmanager

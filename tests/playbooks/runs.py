@@ -16,6 +16,12 @@ from tests.playbooks.warm import WarmRun, start
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 LOCAL: dict[str, object] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+AUDIT_LOG = "5a1e0f2b"
+
+
+def action_id(number: int) -> str:
+    """The id of the action of this number: its last 8 digits are those of its audit log."""
+    return f"{number:024x}{AUDIT_LOG}"
 
 
 type RunProcess = "subprocess.Popen[bytes] | WarmRun"
@@ -56,7 +62,7 @@ class Stage:
     ) -> RunRequest:
         """A request for one local target."""
         return RunRequest(
-            action_id=f"{action:032x}",
+            action_id=action_id(action),
             incident_id="incident-1",
             attempt=1,
             playbook=str(self.playbooks / playbook),

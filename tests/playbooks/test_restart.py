@@ -12,7 +12,7 @@ from remediations import runner
 from remediations.runner import WarmParent
 from remediations.runs import MarkerState, RunStatus, Target, TaskOutcome
 from tests.playbooks.conftest import Supervisor, stage_of, supervisord
-from tests.playbooks.runs import LOCAL, Stage
+from tests.playbooks.runs import LOCAL, Stage, action_id
 
 
 def test_restart(stage: Stage, supervisor: Supervisor) -> None:
@@ -33,7 +33,7 @@ def test_restart(stage: Stage, supervisor: Supervisor) -> None:
     assert before != after != 0
     assert supervisor.starts() == 2
     assert supervisor.pid("other") == other
-    assert (stage.markers / f"{1:032x}" / "done").read_text() == "successful"
+    assert (stage.markers / action_id(1) / "done").read_text() == "successful"
     names = [task.task for task in played.tasks if task.action == "ansible.builtin.command"]
     assert names == [
         "Take the marker",
@@ -62,7 +62,7 @@ def test_health_check_fails(stage: Stage, supervisor: Supervisor) -> None:
     assert played.result.status is RunStatus.FAILED
     assert "Wait until the service answers" in played.result.reason
     assert supervisor.pid() != 0
-    assert (stage.markers / f"{1:032x}" / "done").read_text() == "failed"
+    assert (stage.markers / action_id(1) / "done").read_text() == "failed"
 
 
 def test_service_does_not_come_back(stage: Stage, supervisor: Supervisor) -> None:
@@ -87,7 +87,7 @@ def test_supervisord_dies_in_mid_run(tmp_path: Path, warm: WarmParent) -> None:
     assert played.result.status is RunStatus.FAILED
     assert "IT WAS NOT PUT BACK" in played.result.reason
     assert "refused connection" in played.result.reason
-    assert (stage.markers / f"{1:032x}" / "done").read_text() == "failed"
+    assert (stage.markers / action_id(1) / "done").read_text() == "failed"
 
 
 def test_check_mode(stage: Stage, supervisor: Supervisor) -> None:
@@ -142,7 +142,7 @@ def test_closing_existing_markers(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     targets = []
     for host, (written, _, _) in MARKERS.items():
-        marker = stage.markers / host / f"{1:032x}"
+        marker = stage.markers / host / action_id(1)
         marker.mkdir(parents=True)
         if written:
             (marker / "done").write_text(written)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from remediations.runs import MarkerState, RunRequest, RunStatus, Target
-from tests.playbooks.runs import PLAYBOOKS, Stage
+from tests.playbooks.runs import PLAYBOOKS, Stage, action_id
 from tests.playbooks.sshd import Sshd
 
 TASKS = """\
@@ -47,7 +47,7 @@ def test_two_names_of_one_machine(stage: Stage, tmp_path: Path) -> None:
     )
     assert (tmp_path / "shop-1").exists()
     assert not (tmp_path / "shop-2").exists()
-    assert not (stage.markers / f"{2:032x}").exists()
+    assert not (stage.markers / action_id(2)).exists()
     assert stage.play(of_host(stage, 3, "shop-1")).result.status is RunStatus.SUCCESSFUL
 
 
@@ -56,7 +56,7 @@ def test_what_became_of_a_run_is_not_asked_of_another_machine(stage: Stage) -> N
     assert stage.play(of_host(stage, 1, "shop-1")).result.status is RunStatus.SUCCESSFUL
     lost = of_host(stage, 2, "web-1")
     assert stage.close(lost).state is MarkerState.UNREACHABLE
-    assert not (stage.markers / f"{2:032x}").exists()
+    assert not (stage.markers / action_id(2)).exists()
 
 
 def test_a_name_that_was_taken_back(stage: Stage) -> None:

@@ -11,7 +11,7 @@ import pytest
 from remediations import runner
 from remediations.runs import RunStatus
 from tests.playbooks.hanging import Hanging, hanging_run, is_namespace_possible, wait_until
-from tests.playbooks.runs import RunProcess, processes_with, read, started
+from tests.playbooks.runs import RunProcess, action_id, processes_with, read, started
 from tests.playbooks.warm import WAYS
 
 LOOK = """\
@@ -54,7 +54,7 @@ def test_nothing_outlives_the_first_process(hanging: Hanging) -> None:
     assert not hanging.effect.exists()
     secrets = list(Path(hanging.stage.settings.folder).rglob("extravars"))
     assert [1, 1] == [len(secrets), len(set(hanging.temporary.iterdir()) - before)]
-    runner.clear_leftovers(f"{hanging.action:032x}", hanging.stage.settings)
+    runner.clear_leftovers(action_id(hanging.action), hanging.stage.settings)
     assert not secrets[0].exists()
     assert before == set(hanging.temporary.iterdir())
 

@@ -178,7 +178,8 @@ def test_balancer_can_not_be_reached(
     stage.balancer = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed_port}
     result = stage.run(playbook, drain_balancer=kind).result
     assert result.status is FAILED
-    assert result.reason.endswith("The balancer's host lb-1 can not be reached.")
+    assert "The balancer's host lb-1 can not be reached.; first cause: " in result.reason
+    assert "Connection refused" in result.reason
     assert (balancer.states()["web-1"], stage.notes()) == ("UP", [])
 
 

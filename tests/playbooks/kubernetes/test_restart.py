@@ -5,6 +5,7 @@ import pytest
 from remediations.runs import RunStatus
 from tests.kubernetes.api import TOKEN
 from tests.playbooks.kubernetes.stage import Inputs, KubernetesStage, set_image
+from tests.playbooks.runs import action_id
 
 MANAGER: Inputs = {
     "restart_service_manager": "kubernetes",
@@ -73,7 +74,7 @@ def test_api_fails_in_the_middle(stage: KubernetesStage) -> None:
     assert played.result.status is RunStatus.FAILED
     assert "shop/web: the Kubernetes API does not tell" in played.result.reason
     assert "IT WAS NOT PUT BACK" in played.result.reason
-    assert (stage.markers / f"{1:032x}" / "done").read_text() == "failed"
+    assert (stage.markers / action_id(1) / "done").read_text() == "failed"
 
 
 def test_check_mode(stage: KubernetesStage) -> None:

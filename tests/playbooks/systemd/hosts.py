@@ -10,7 +10,7 @@ import msgspec
 
 from deploy.testfleet import Fleet
 from remediations.runs import RunRequest, Target
-from tests.playbooks.runs import Played, Stage
+from tests.playbooks.runs import Played, Stage, action_id
 
 HOST, OTHER = "web-1", "web-2"
 SHOP_PORT = 8000
@@ -127,7 +127,7 @@ class Hosts:
 
     def marker(self, action: int, host: str = HOST) -> str:
         """How the marker says that an action ended; empty if there is none."""
-        return self.ask(f"cat /var/lib/tidegate/markers/{action:032x}/done || true", host)
+        return self.ask(f"cat /var/lib/tidegate/markers/{action_id(action)}/done || true", host)
 
 
 class FleetStage(Stage):

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from remediations.runs import RunStatus, Target, TaskOutcome
+from tests.playbooks.runs import action_id
 from tests.playbooks.systemd.hosts import HOST, OTHER, SHOP_PORT, FleetStage, Hosts, Served
 
 HEALTHY = f"http://127.0.0.1:{SHOP_PORT}/"
@@ -105,7 +106,7 @@ def test_check_mode(stage: FleetStage, hosts: Hosts) -> None:
     found = {"service": "shop", "before": {"state": "active", "pid": before}}
     assert played.result.result == {"restart": {HOST: found}}
     assert hosts.pid() == before
-    assert hosts.ask(f"ls -d /var/lib/tidegate/markers/{stage.action:032x} || echo none") == "none"
+    assert hosts.ask(f"ls -d /var/lib/tidegate/markers/{action_id(stage.action)} || echo none") == "none"
 
 
 WRONG: dict[str, tuple[dict[str, str | int | bool], str]] = {

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from remediations.runs import RunStatus, TaskOutcome
+from tests.playbooks.runs import action_id
 from tests.playbooks.systemd.hosts import HOST, SHOP_PORT, FleetStage, Hosts, Served
 
 INPUTS: dict[str, str | int | bool] = {
@@ -32,7 +33,7 @@ def test_rollback(stage: FleetStage, hosts: Hosts) -> None:
             }
         }
     }
-    assert hosts.ask("cat /opt/shop/releases/r10/.tidegate-undone") == f"{stage.action:032x}"
+    assert hosts.ask("cat /opt/shop/releases/r10/.tidegate-undone") == action_id(stage.action)
     assert hosts.marker(stage.action) == "successful"
 
 

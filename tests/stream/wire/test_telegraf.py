@@ -178,7 +178,7 @@ NAMES = {
     "a number": ({"cpu": 7}, "tags.'cpu': no tag value, is no text: 7"),
     "an empty tag name": ({"": "x"}, "tags: no tag name, is empty: ''"),
     "a bare IPv6 address": ({"instance": "2001:db8::7"}, "tags.instance is no host name: '2001:db8::7'"),
-    "an IPv6 address with a port": ({"instance": "[fd00::7]:9100"}, "tags.instance is no host name: '[fd00::7]'"),
+    "an IPv6 address with a port": ({"instance": "[fd00::7]:9100"}, "tags.instance is no host name: 'fd00::7'"),
 }
 
 
