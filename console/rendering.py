@@ -44,6 +44,7 @@ from remediations.runs import TaskOutcome
 BARS = "▁▂▃▄▅▆▇█"
 SERIES_SHOWN = 8
 LINES_SHOWN = 3
+INCIDENT_CELLS = 110  # of a table of incidents, in which no cell is broken
 ID_CHARACTERS = SHORT_ID_CHARACTERS
 
 PHASES = {
@@ -84,7 +85,7 @@ def draw_incidents(rows: Sequence[IncidentRow], now: float) -> RenderableType:
     fleets = {row.fleet.group: row for row in rows if row.fleet is not None}
     lines = [_fleet_event_line(row, now) for row in fleets.values()]
     return Group(
-        *lines, Fitted(lambda cells: _incident_table(rows, now) if cells >= TABLE_CELLS else _listed(rows, now))
+        *lines, Fitted(lambda cells: _incident_table(rows, now) if cells >= INCIDENT_CELLS else _listed(rows, now))
     )
 
 
@@ -115,8 +116,9 @@ def _listed(rows: Sequence[IncidentRow], now: float) -> RenderableType:
 
 
 def _state(row: IncidentRow) -> Text:
+    """The phase with the code of its reason; `explain` tells the rest."""
     word, style = PHASES[row.phase]
-    return plain(word + (f": {row.reason}" if row.reason else ""), style)
+    return plain(word + (f": {row.reason.partition(':')[0]}" if row.reason else ""), style)
 
 
 def _outcome(row: IncidentRow) -> Text:
