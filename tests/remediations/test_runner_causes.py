@@ -205,7 +205,7 @@ def test_cleaned(case: str) -> None:
 def test_long_causes_keep_both_ends() -> None:
     """Programs such as ssh say last what came of all its warnings."""
     text = cleaned("begin " + "x" * 3000 + " end")
-    assert (text[:6], text[-4:], len(text)) == ("begin ", " end", 500)
+    assert (text[:6], text[-4:], len(text)) == ("begin ", " end", 800)
 
 
 def test_detail_of_a_broken_interpreter() -> None:
