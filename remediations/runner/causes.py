@@ -20,6 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _BANNER = re.compile(r"@{5,}|^@ +| +@\s*$", re.MULTILINE)
 _WHERE = re.compile(r"^(?:(?:Task|Action|Module) failed: )+")
+_FAREWELL = re.compile(r"^Shared connection to .* closed\.?\s*$", re.MULTILINE)  # by ssh, after anything
 _SECRET_NAME = re.compile(
     r"pass(?!ive)|secret|token|credential|_pw$|^pw$|(?:api|private|ssh|access|account|encryption)_?key", re.IGNORECASE
 )
@@ -51,6 +52,7 @@ class TaskReturn(msgspec.Struct, frozen=True):
     msg: object = ""
     rc: object = None
     module_stderr: object = ""
+    module_stdout: object = ""
     failed_modules: dict[str, FailedModule] = {}
     censored: object = ""
 
@@ -67,7 +69,7 @@ def cause(returned: TaskReturn | None, printed: str, secrets: Collection[str] = 
         said = shown  # with the causes of the cause
     if "non-zero return code" in said and returned.rc is not None:
         said = f"{said.rstrip('.')} ({returned.rc})"
-    detail = last_line(str(returned.module_stderr))
+    detail = last_line(_FAREWELL.sub("", str(returned.module_stderr))) or telling_line(str(returned.module_stdout))
     if detail and "not found" not in said:
         said = f"{said.rstrip('.')}: {detail}"
     return cleaned(said, secrets)
@@ -81,6 +83,11 @@ def cleaned(text: str, secrets: Collection[str] = (), length: int = CAUSE_LENGTH
         text = pattern.sub(instead, text)
     line = " ".join(_CONTROL.sub(" ", _BANNER.sub("", _COLOURS.sub("", readable(text)))).split())
     return line if len(line) <= length else f"{line[: length - END_LENGTH - 3]} … {line[-END_LENGTH:]}"
+
+
+def telling_line(text: str) -> str:
+    """The line of an output that says what went wrong: of a traceback the last one, else the first."""
+    return last_line(text) if "Traceback" in text else first_line(text)
 
 
 def last_line(text: str) -> str:
@@ -100,7 +107,7 @@ def first_words(log: Path) -> str:
             text = file.read(LOG_BYTES).decode(errors="replace")
     except OSError:
         return ""
-    return cleaned(last_line(text) if text.lstrip().startswith("Traceback") else first_line(text))
+    return cleaned(telling_line(text))
 
 
 def readable(text: str) -> str:

@@ -203,7 +203,7 @@ def test_too_small_a_disk_is_refused_before_anything_starts(small_disk: Path) ->
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     words = " ".join(done.stderr.split())
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{small_disk}/state" in words.replace(" ", "") or str(small_disk) in words
     assert f"wanted at least {2 * STATE_BYTES} (state_free_bytes_minimum)" in words
     assert not (small_disk / "state" / "kafka").exists()

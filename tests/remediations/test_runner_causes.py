@@ -208,9 +208,22 @@ def test_long_causes_keep_both_ends() -> None:
     assert (text[:6], text[-4:], len(text)) == ("begin ", " end", 800)
 
 
-def test_detail_of_a_broken_interpreter() -> None:
-    """Where Ansible only says that it got no answer, the interpreter's last line is the cause."""
-    returned = TaskReturn(
-        msg="Module result deserialization failed: No start of json char found", module_stderr="a\nb: no libc\n"
-    )
-    assert cause(returned, "") == "Module result deserialization failed: No start of json char found: b: no libc"
+NO_ANSWER = "Module result deserialization failed: No start of json char found"
+DETAILS = {
+    "its error output": ({"module_stderr": "a\nb: no libc\n"}, "b: no libc"),
+    "its output, where ssh has one channel for both": (
+        {
+            "module_stderr": "Shared connection to h closed.\r\n",
+            "module_stdout": "shim: no python3.99\r\nHint: none\r\n",
+        },
+        "shim: no python3.99",
+    ),
+    "a traceback": ({"module_stdout": "Traceback (most recent call last):\n  x\nOSError: gone\n"}, "OSError: gone"),
+}
+
+
+@pytest.mark.parametrize(("output", "detail"), DETAILS.values(), ids=DETAILS.keys())
+def test_detail_of_a_broken_interpreter(output: dict[str, str], detail: str) -> None:
+    """Where Ansible only says that it got no answer, what the interpreter said is the cause."""
+    returned = msgspec.convert({"msg": NO_ANSWER, **output}, TaskReturn)
+    assert cause(returned, "") == f"{NO_ANSWER}: {detail}"

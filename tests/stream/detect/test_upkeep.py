@@ -207,8 +207,10 @@ async def test_an_order_that_is_written_again_does_nothing(kafka: Kafka, tmp_pat
         answer = await world.ask(command)
         await world.report(30)
         before = await world.row()
+        commands = world.settings.topics.commands
+        life = next(name.rpartition("@")[2] for name, *_ in before.sources if name.startswith(commands))
         place = 0  # it was the first record of the commands topic
-        order = Order(HOST, Source(world.settings.topics.commands, 0, place), command)
+        order = Order(HOST, Source(commands, 0, place, life=life), command)
         message = Message(key=HOST.encode(), value=msgspec.json.encode(order))
         await world.outbox.publish(world.settings.topics.samples, [message])
         await world.replace_worker()
