@@ -2,7 +2,8 @@
 
 Models square what they see, and remember it as 32-bit numbers: 1e200 would be infinite there. So a value is modelled as
 it is up to `LINEAR`, and beyond that by its logarithm: larger stays larger, nothing is cut off, and the largest double
-is modelled as 6.5e29, of which all squares and differences are finite. Evidence is told in the series' own unit again.
+is modelled as 6.5e29, which 32 bits hold, and of which all squares and differences are finite in 64, where models
+reckon. Evidence is told in the series' own unit again.
 """
 
 import math

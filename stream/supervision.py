@@ -92,15 +92,25 @@ class Supervisor:
         backoff = BACKOFF_FIRST_SECONDS
         while True:
             began = loop.time()
-            child = await self._start(self._roles[name])
-            code = await child.wait()
-            self._children.pop(name, None)
+            why, code = await self._live(self._roles[name])
             if loop.time() - began > STEADY_SECONDS:
                 backoff = BACKOFF_FIRST_SECONDS
-            why = how_ended(code)
             log.warning("role ended, starting it again", role=name, exit_status=code, why=why, after_seconds=backoff)
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, BACKOFF_MAXIMUM_SECONDS)
+
+    async def _live(self, role: Role) -> tuple[str, int | None]:
+        """Start a child and wait for its end: why it ended, and its exit status if it was there at all."""
+        try:
+            child = await self._start(role)
+        except OSError as error:  # no process, memory or disk to be had, now
+            return f"could not be started: {error}", None
+        if role != self._roles[role.name]:  # changed while it was being started
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+        code = await child.wait()
+        self._children.pop(role.name, None)
+        return how_ended(code), code
 
     async def _start(self, role: Role) -> asyncio.subprocess.Process:
         with contextlib.ExitStack() as opened:

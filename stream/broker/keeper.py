@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from stream.broker.embedded import EmbeddedBroker
+from stream.broker.endings import Ending
 from stream.errors import BrokerError
 from stream.space import FreeSpace
 
@@ -47,7 +48,7 @@ class BrokerKeeper:
                 await asyncio.sleep(LOOK_SECONDS)
             if loop.time() - began > STEADY_SECONDS:
                 self._backoff = BACKOFF_FIRST_SECONDS
-            end = await asyncio.to_thread(self._broker.ending)
+            end = await self._ending()
             self._tell(f"the embedded Kafka is down: {end.cause}")
             log.error(
                 "the embedded Kafka ended", cause=end.cause, log_lines=end.log_lines, folder=str(self._broker.folder)
@@ -55,6 +56,12 @@ class BrokerKeeper:
             await self._start_again()
             log.info("the embedded Kafka is back", bootstrap_servers=self._broker.bootstrap_servers)
             self._tell("")
+
+    async def _ending(self) -> Ending:
+        try:
+            return await asyncio.to_thread(self._broker.ending)
+        except OSError as error:  # such as a folder that somebody has removed
+            return Ending(f"why is not known, its folder can not be read: {error}", ())
 
     async def _start_again(self) -> None:
         """Try until it runs: after a pause that grows, and only with enough free space."""
@@ -66,11 +73,12 @@ class BrokerKeeper:
             try:
                 await _to_its_end(self._broker.start)
             except (BrokerError, OSError) as error:
-                if str(error) != told:
+                words = str(error) or repr(error)
+                if words != told:
                     log.error(  # noqa: TRY400 - its text tells all
-                        "the embedded Kafka could not be started again", error=str(error)
+                        "the embedded Kafka could not be started again", error=words
                     )
-                told = str(error)
+                told = words
                 self._tell(f"the embedded Kafka is down and could not be started again: {told.splitlines()[0]}")
         if self._broker.bootstrap_servers != address:
             self._moved()

@@ -244,13 +244,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     # Looking
 
-    async def look_at_topics(self) -> Look:
-        """Ask what topics there are; one that was made anew is read again after a rebalance, which begins now."""
-        return cast("Look", await self.call_thread(self._look_at_topics))
+    async def look_at_topics(self) -> Look | None:
+        """Ask what topics there are; one that was made anew is read again after a rebalance, which begins now.
 
-    async def _look_at_topics(self) -> Look:
+        None before the worker has told the client which topics it wants.
+        """
+        return cast("Look | None", await self.call_thread(self._look_at_topics))
+
+    async def _look_at_topics(self) -> Look | None:
         consumer = self._ensure_consumer()
         subscriptions = consumer._subscription  # noqa: SLF001 - as in _seek_all
+        if subscriptions.subscription is None:
+            return None
         lives = await topic_lives(consumer._client, subscriptions.subscription.topics)  # noqa: SLF001 - as above
         assignment = subscriptions.subscription.assignment
         if assignment is None or assignment is not self._assignment or not assignment.active:

@@ -134,17 +134,36 @@ def restore(
     book = PageBook(writer, page_bytes_maximum)
     found: dict[bytes, list[int]] = {}
     through_offset = 0
-    for key, value in pages.items():
+    for key in keys_by_life(pages):
+        page = decode_page(key, pages[key])
+        if page.life != book.life:
+            shard.forget_offsets()  # else a row of an earlier life passes for the newer one, and its host for silent
+            book.life = page.life
         try:
-            generation_of(key)
-            page = decode_page(key, value)
             found[key] = [shard.load_row(row) for row in page.rows]
-        except (StateError, RowError) as error:
+        except RowError as error:
             log.warning("state_page_refused", key=key, error=str(error))
-            found.pop(key, None)
             continue
         through_offset = max(through_offset, page.through_offset)
-        book.life = page.life or book.life
     book.adopt(found, through_offset, now_seconds)
     shard.take_dirty()
     return book
+
+
+def keys_by_life(pages: Mapping[bytes, bytes]) -> list[bytes]:
+    """The keys of the pages that can be read, those of the latest life of the samples topic last.
+
+    A worker that ends before all rows are saved again leaves pages of several lives; the latest is that of the newest
+    generation. Should it be another, as in a cluster built anew, it is not the life that is read: nothing counts then.
+    """
+    lives: dict[bytes, str] = {}
+    newest: dict[str, int] = {}
+    for key, value in pages.items():
+        try:
+            generation, life = generation_of(key), decode_page(key, value).life
+        except StateError as error:
+            log.warning("state_page_refused", key=key, error=str(error))
+            continue
+        lives[key] = life
+        newest[life] = max(generation, newest.get(life, generation))
+    return sorted(lives, key=lambda key: (newest[lives[key]], lives[key]))

@@ -191,7 +191,9 @@ class BatchConsumer(driver.Consumer):
         return None if self.should_stop else await self._thread.fetch_state(source)
 
     async def look_at_topics(self) -> Look | None:
-        """What becomes of the topics and partitions that are read; None if the client stops. Raises KafkaError."""
+        """What becomes of the topics and partitions that are read; None if the client stops or only begins. Raises
+        KafkaError.
+        """
         return None if self.should_stop else await self._thread.look_at_topics()
 
     # Delivery

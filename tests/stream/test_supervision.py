@@ -97,6 +97,20 @@ async def test_a_role_that_dies_is_started_again(tmp_path: Path) -> None:
     assert not psutil.pid_exists(second)
 
 
+async def test_a_role_that_can_not_be_started_is_tried_again(tmp_path: Path) -> None:
+    """What the system refuses now, it may give later: here the log's folder is a file at first."""
+    folder = tmp_path / "logs"
+    folder.write_text("in the way")
+    supervisor, stop = Supervisor([sleeper()], folder), asyncio.Event()
+    running = asyncio.create_task(supervisor.run(stop))
+    await asyncio.sleep(0.5)
+    assert not supervisor.pids
+    folder.unlink()
+    await until(lambda: "sleeper" in supervisor.pids)
+    stop.set()
+    await running
+
+
 async def test_stopping_ends_every_role(tmp_path: Path) -> None:
     """After `run` returned no child is alive, and each had its own log file."""
     supervisor, stop = Supervisor([sleeper("one"), sleeper("two")], tmp_path), asyncio.Event()

@@ -194,6 +194,33 @@ def test_what_cannot_be_read_is_left_and_the_rest_is_recovered() -> None:
     assert (PageRecord(key=b"0@1-old", value=None),) == removed
 
 
+def saved_pages(shard: CountingShard, life: str, writer: Writer) -> dict[bytes, bytes]:
+    """All rows of a shard, saved in a life of the samples topic."""
+    book = PageBook(writer)
+    book.life = life
+    book.changed(shard.take_dirty(), 0.0)
+    records = book.take(shard.row_state, 0, FOREVER, FOREVER).records
+    return {record.key: record.value for record in records if record.value is not None}
+
+
+@pytest.mark.parametrize("is_latest_first", [False, True])
+def test_rows_left_of_an_earlier_life_hide_no_record(*, is_latest_first: bool) -> None:
+    """Saving all rows anew was cut short: a row of the earlier life is no newer than one of this life, and none of its
+    offsets makes a new record a duplicate.
+    """
+    earlier, later = CountingShard(0), CountingShard(0)
+    earlier.apply([(5000, sample("web-1", 1)), (5001, sample("web-2", 2))])
+    later.apply([(3, sample("web-1", 3)), (4, sample("web-1", 4))])
+    pages = saved_pages(earlier, "a", Writer(7, "one")) | saved_pages(later, "b", Writer(8, "two"))
+    if is_latest_first:
+        pages = dict(reversed(pages.items()))
+    shard = CountingShard(0)
+    assert restore(shard, pages, Writer(9, "me"), 0.0).life == "b"
+    assert [(one.host, one.applied_offset) for one in shard.tallies] == [("web-1", 4), ("web-2", -1)]
+    shard.apply([(5, sample("web-2", 5))])
+    assert shard.refusals.duplicates == 0
+
+
 def sample(host: str, offset: int) -> Sample:
     """A sample whose place in the source is its offset here; the more sources a host has had, the larger its row."""
     return MetricSample(host, float(offset), {}, Source(f"metrics-{offset % 7}", 0, offset))
