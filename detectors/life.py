@@ -14,6 +14,7 @@ from detectors.samples import UnreadSample
 from detectors.signals import Evidence, Signal, SignalKind, SignalState, Unread
 
 CLOCKS_MAXIMUM: Final = 4  # feeds of a host, each of which may take its times from elsewhere
+OFF_SECONDS_MAXIMUM: Final = 1e9  # a time that is further away is no time of a clock
 
 
 class LifeState(msgspec.Struct, frozen=True, array_like=True):
@@ -59,7 +60,7 @@ class Life:
         """A record came that gives no reading."""
         first = self.unread.first_time if self.unread is not None else sample.arrived
         self.unread = Unread(sample.reason, sample.detail, first, sample.arrived)
-        if sample.time > 0.0:
+        if sample.time > 0.0 and abs(sample.arrived - sample.time) <= OFF_SECONDS_MAXIMUM:
             self._clock(sample.source.topic).see(sample.time, sample.arrived)
 
     def _clock(self, feed: str) -> Clock:

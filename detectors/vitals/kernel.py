@@ -42,7 +42,19 @@ from detectors.vitals.layout import (
 from detectors.vitals.novelty import learn_novelty
 from detectors.vitals.relations import blame, learn_relations, refresh
 from detectors.vitals.tails import Z_CAP, learn_tail, normal_score, reach
-from detectors.vitals.views import elapsed, follow, keep_pace, learn_level, least, look, relative, rows_a_day, within
+from detectors.vitals.views import (
+    elapsed,
+    follow,
+    is_outgrown,
+    keep_pace,
+    learn_level,
+    least,
+    look,
+    relative,
+    rows_a_day,
+    start_anew,
+    within,
+)
 
 WARM: Final = 300.0  # rows a metric is seen before it counts
 REFRESH: Final = 60.0  # rows between inversions of the covariances
@@ -66,6 +78,8 @@ def observe(origin: Words, grid: Floats, told: Floats, i: int, value: float, row
     """Whether the metric is here and counts, its relative value, and how long it was not seen."""
     told[HERE, i] = told[COUNTS, i] = told[WEIGHT, i] = 0.0
     if math.isfinite(value):
+        if is_outgrown(origin, grid, i, value):
+            start_anew(origin, grid, i)
         told[VALUE, i], told[PAUSE, i] = within(grid, i, relative(origin, i, value)), float(grid[ABSENT, i]) + rows
         told[HERE, i] = 1.0
         if value % 1.0 != 0.0:

@@ -9,6 +9,7 @@ from detectors.compiled import part
 from detectors.vitals.layout import (
     ABSENT,
     DEVIATION,
+    DIAGONALS,
     EVERY,
     FAST,
     FIRST,
@@ -23,8 +24,12 @@ from detectors.vitals.layout import (
     PAUSE,
     PREVIOUS,
     QUICK,
+    RELATED,
+    RING,
+    RING_START,
     ROWS,
     SEEN,
+    SQUARES,
     TIME,
     UNIT,
     VALUE,
@@ -44,8 +49,10 @@ DIFFERENCE_MAXIMUM: Final = 1.7e308
 SEEN_MAXIMUM: Final = 1e7  # 32-bit floats count so far
 RANGE_REACH: Final = 3.0
 RANGE_FROM: Final = 20.0  # rows; before it a range means nothing
+BESIDE: Final = 1e-7  # of a size: 32 bits tell nothing smaller apart beside it
+LEFT: Final = 1e-6  # of a size: a fast mean that is no further away has left that size behind
 FEW_SHARE: Final = 0.5  # of a count of less than four
-ZERO = np.float32(0.0)
+ZERO, ONE, NAN = np.float32(0.0), np.float32(1.0), np.float32(np.nan)
 
 
 @part
@@ -88,6 +95,39 @@ def relative(origin: Words, i: int, value: float) -> float:
     if origin[UNIT, i] == 0.0:
         origin[UNIT, i] = abs(away)
     return min(max(away / origin[UNIT, i], -SIZE_MAXIMUM), SIZE_MAXIMUM) if away != 0.0 else 0.0
+
+
+@part
+def is_outgrown(origin: Words, grid: Floats, i: int, value: float) -> bool:
+    """Whether a metric lives beside its origin as if that were infinite: it would look constant for ever.
+
+    So it is with a counter that begins at the largest number of its type, a limit that was unlimited once, a glitch in
+    the second row. It takes a value that is nothing beside the first one, or from it beside the first change, and
+    a fast mean that has come there.
+    """
+    first, unit, fast = float(origin[FIRST, i]), float(origin[UNIT, i]), float(grid[FAST, i])
+    if math.isnan(first) or unit == 0.0:
+        return False
+    start = first / unit
+    is_at_zero = 0.0 < abs(value) < BESIDE * abs(first) and abs(start + fast) < LEFT * abs(start)
+    is_at_first = 0.0 < abs(value - first) < BESIDE * unit and abs(fast) < LEFT
+    return is_at_zero or is_at_first
+
+
+@part
+def start_anew(origin: Words, grid: Floats, i: int) -> None:
+    """Forget a metric, but not which of its deviations matter."""
+    capacity = grid.shape[1]
+    origin[FIRST, i], origin[UNIT, i] = math.nan, 0.0
+    for row in range(grid.shape[0]):
+        grid[row, i] = ZERO
+    for jump in range(RING):
+        grid[RING_START + jump, i] = NAN
+    for view in range(RELATED):
+        square = SQUARES + view * capacity + i
+        for other in range(capacity):
+            grid[square, other] = ZERO
+        grid[square, i] = grid[DIAGONALS + view, i] = ONE
 
 
 @part

@@ -80,6 +80,29 @@ def test_one_glitch_does_not_blind_a_metric() -> None:
     assert spoilt[-3:].max() > 0.8 * unspoilt[-3:].max() > 0.8
 
 
+OVERSIZE = {
+    "a first value": (0, 1, 1e20),
+    "the largest double at first": (0, 1, 1.7e308),
+    "the first rows": (0, 12, 2.0**64),
+    "a limit that was unlimited for hours": (0, 300, 2.0**63),
+    "the second row": (1, 2, 1e20),
+}
+
+
+@pytest.mark.parametrize(("begin", "end", "size"), OVERSIZE.values(), ids=OVERSIZE.keys())
+def test_a_metric_that_began_far_too_large_is_not_blind(begin: int, end: int, size: float) -> None:
+    """What beside its first values looked like nothing is told apart once those are left behind."""
+    values = healthy(4000)
+    values[-3:, 3] += 30.0
+    unspoilt = Block(8).apply(clock(4000), values).anomalies
+    values[begin:end, 3] = size
+    block = Block(8)
+    spoilt = block.apply(clock(4000), values).anomalies
+    assert spoilt[-3:].max() > 0.8 * unspoilt[-3:].max() > 0.8
+    assert spoilt[1500:-3].max() < 1.5
+    check(block)
+
+
 def test_times_that_stand_still_or_run_back() -> None:
     """Equal and falling times are no time: scores stay bounded, the pace stays."""
     times = clock(900)

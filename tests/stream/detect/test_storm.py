@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from detectors.host import HostModel
-from detectors.samples import Sample
+from detectors.samples import Sample, UnreadSample
 from detectors.settings import DetectorSettings
 from detectors.signals import Notice, Signal
 from stream.detect.outbox import Message, Outbox
@@ -257,6 +257,8 @@ def durable_at(storm_log: Recorded, partition: int) -> Callable[[KafkaRecord], i
         sample = decoded(record)
         if sample is None or (partition, record.offset) in dead:
             return min((letter.timestamp for letter in dead[partition, record.offset]), default=NEVER)
+        if isinstance(sample, UnreadSample):
+            return 0  # a sign of life leaves nothing that must be durable
         place = (sample.source.topic, sample.source.partition)
         if sample.source.offset <= places.get((sample.host, place[1]), -1):
             return 0
