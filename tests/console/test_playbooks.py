@@ -242,7 +242,7 @@ def test_the_list_says_what_an_engine_would_accept(sound: Path, setting: str, wo
 
 def test_the_list_says_what_is_never_accepted_by_itself(folder: Path) -> None:
     """A playbook that breaks the contract needs mending, not waiting."""
-    assert "(not accepted: it breaks the contract)" in " ".join(said(folder)[1].split())
+    assert "(not accepted: see `tidegate playbooks check`)" in " ".join(said(folder)[1].split())
 
 
 def test_what_ansible_can_not_read_is_not_accepted(sound: Path) -> None:
@@ -265,12 +265,18 @@ USUAL = {"MODE": "auto", "PROTECTED": "", "ATTEMPTS": "1", "STARTS": "5", "accep
 STOPPED = {
     "nothing": ({}, ()),
     "a rule that observes": ({"MODE": "observe"}, ("rule sweep-web only observes (mode observe)",)),
-    "a rule that asks": ({"MODE": "approve"}, ("rule sweep-web: rule_mode: the rule wants a human to approve it",)),
+    "a rule that asks": (
+        {"MODE": "approve"},
+        ("rule sweep-web: rule_mode: the rule is not armed: it waits for an approval",),
+    ),
     "a protected host": ({"PROTECTED": "web-1"}, ("protected_hosts: the policy protects this host (web-1)",)),
     "another host protected": ({"PROTECTED": "web-2"}, ()),
     "no attempt": ({"ATTEMPTS": "0"}, ("attempts: enough was tried for this incident (0, limit 0)",)),
     "no start": ({"STARTS": "0"}, ("global_rate: enough runs were started lately",)),
-    "not accepted": ({"accepted": ", accepted: ok.yml"}, ("accepted_playbook: its files are not those that were",)),
+    "not accepted": (
+        {"accepted": ", accepted: ok.yml"},
+        ("accepted_playbook: the rule is not armed: its files are not those accepted",),
+    ),
     "no rule": ({"host": "web-2"}, ("no rule of the policy runs sweep on web-2",)),
     "no rule, and protected": (
         {"host": "web-2", "PROTECTED": "web-2"},
