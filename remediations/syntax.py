@@ -18,6 +18,7 @@ import msgspec
 from remediations.contract import Finding
 from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings, RunRefusedError
+from remediations.runner.causes import cleaned
 from remediations.runner.secrets import read_secrets
 from remediations.runner.workplace import built_environment, scratch_environment, write_bytes
 
@@ -75,7 +76,9 @@ def _state(settings: RunnerSettings) -> _State:
 def _finding(playbook: Playbook, state: _State) -> Finding | None:
     try:
         said = _complaint(((playbook.path, playbook.digest),), state)
-    except (RunRefusedError, OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        said = f"Ansible could not be asked: {error.strerror}"  # not in which folder: each try has a new one
+    except (RunRefusedError, subprocess.SubprocessError) as error:
         said = f"Ansible could not be asked: {error}"
     return _located(said, Path(playbook.path).name, msgspec.json.decode(state.settings)) if said else None
 
@@ -105,10 +108,10 @@ def _complaint(read: tuple[tuple[str, str], ...], state: _State) -> str:
 def _located(said: str, playbook: str, settings: Mapping[str, str]) -> Finding:
     """Make a finding of Ansible's complaint: at the place that it names, with what helps where a module is missing."""
     origin, module = _ORIGIN.search(said), _NO_MODULE.search(said)
-    words = (said[: origin.start()] if origin else said).rpartition("[ERROR]: ")[2].strip()[:1000]
+    words = (said[: origin.start()] if origin else said).rpartition("[ERROR]: ")[2]
     if module is not None:
         collection = module["module"].rpartition(".")[0]
         folder = settings["collections"] or f"{settings['playbooks']}/collections"
         words = f"there is no module {module['module']}, wanted the collection {collection} in {folder}"
         words += " (the setting engine.collections)"
-    return Finding(origin["file"] if origin else playbook, int(origin["line"]) if origin else 1, SYNTAX, words)
+    return Finding(origin["file"] if origin else playbook, int(origin["line"]) if origin else 1, SYNTAX, cleaned(words))
