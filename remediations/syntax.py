@@ -38,7 +38,7 @@ def unreadable(playbooks: Sequence[Playbook], settings: RunnerSettings) -> dict[
     try:
         if not read or (len(read) > 1 and not _complaint(read, state)):
             return {}
-    except (RunRefusedError, OSError, subprocess.SubprocessError):
+    except (RunRefusedError, OSError, subprocess.SubprocessError, _Unplaced):
         pass  # each is asked about for itself, and says it again
     found = {playbook.name: _finding(playbook, state) for playbook in playbooks}
     return {name: finding for name, finding in found.items() if finding is not None}
@@ -46,7 +46,11 @@ def unreadable(playbooks: Sequence[Playbook], settings: RunnerSettings) -> dict[
 
 @contextmanager
 def checking_environment(settings: RunnerSettings) -> Iterator[dict[str, str]]:
-    """Make the environment that runs see, with their secrets and an inventory of one host. Raises RunRefusedError."""
+    """Make the environment that runs see, with an inventory of one host and the vault's password, but no key for hosts.
+
+    Raises RunRefusedError.
+    """
+    settings = msgspec.structs.replace(settings, private_key_file="")
     with tempfile.TemporaryDirectory(prefix="tidegate-check-") as scratch:
         folder = Path(scratch)
         environment = built_environment(folder, settings) | scratch_environment(scratch)
@@ -56,6 +60,10 @@ def checking_environment(settings: RunnerSettings) -> Iterator[dict[str, str]]:
         environment["ANSIBLE_INVENTORY"] = f"{scratch}/hosts.json"
         Path(environment["ANSIBLE_INVENTORY"]).write_bytes(msgspec.json.encode(HOSTS))
         yield environment
+
+
+class _Unplaced(Exception):  # noqa: N818 - an answer, no fault of ours
+    """A complaint of Ansible that names no place: of the machine perhaps, a full disk say, and not of the files."""
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -76,6 +84,8 @@ def _state(settings: RunnerSettings) -> _State:
 def _finding(playbook: Playbook, state: _State) -> Finding | None:
     try:
         said = _complaint(((playbook.path, playbook.digest),), state)
+    except _Unplaced as error:
+        said = str(error)
     except OSError as error:
         said = f"Ansible could not be asked: {error.strerror}"  # not in which folder: each try has a new one
     except (RunRefusedError, subprocess.SubprocessError) as error:
@@ -85,7 +95,10 @@ def _finding(playbook: Playbook, state: _State) -> Finding | None:
 
 @lru_cache(maxsize=256)
 def _complaint(read: tuple[tuple[str, str], ...], state: _State) -> str:
-    """Ask Ansible about these files: what it complains of, empty if it can read them. Failures to ask are not kept."""
+    """Ask Ansible about these files: what it complains of, empty if it can read them.
+
+    Only answers about these files are kept: raises what kept Ansible from giving one.
+    """
     settings = msgspec.json.decode(state.settings, type=RunnerSettings)
     with checking_environment(settings) as environment:
         done = subprocess.run(  # noqa: S603 - our own Python, paths of the playbook folder
@@ -102,7 +115,10 @@ def _complaint(read: tuple[tuple[str, str], ...], state: _State) -> str:
     if done.returncode == 0:
         return ""
     said = " ".join((done.stderr or done.stdout).split()) or f"ansible-playbook ended with {done.returncode}"
-    return said.replace(f"{Path(settings.playbooks)}/", "")
+    said = said.replace(f"{Path(settings.playbooks)}/", "")
+    if _ORIGIN.search(said) is None:
+        raise _Unplaced(said)
+    return said
 
 
 def _located(said: str, playbook: str, settings: Mapping[str, str]) -> Finding:
