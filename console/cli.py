@@ -38,8 +38,7 @@ from remediations.acceptance import breaches, judge_new, read_accepted
 from remediations.errors import RemediationError
 from remediations.records import Entry, Seen
 from stream.audit.log import read_head
-from stream.engine.context import EngineFolder
-from stream.engine.flow import accepted_file
+from stream.engine.flow import accepted_file, engine_folder, runner_settings
 from stream.errors import AuditError, BrokerError, HeadError, StreamError, UnreachableError, UnreadError
 from stream.logs import configure_logs
 from stream.roles import read_files, serve_all, serve_engine
@@ -144,16 +143,16 @@ def check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Read settings, policy, inventory and playbooks, and say what they allow; nothing is started."""
     settings = load_settings(config)
     try:
-        book, folder = read_files(settings), Path(settings.engine.playbooks)
+        book, runner = read_files(settings), runner_settings(settings)
     except RemediationError:
         typer.echo("An engine refuses to start with these; one at work keeps the last that were right:", err=True)
         raise
     known, breaking = read_accepted(accepted_file(settings)), dict[str, str]()
-    if not settings.engine.accepted:  # an engine accepts what keeps the contract when it first sees it
-        judged = judge_new(folder, book.playbooks, known)
+    if not settings.engine.accepted:  # an engine accepts what is fit to run when it first sees it
+        judged = judge_new(runner, book.playbooks, known)
         known, breaking = judged.digests, judged.breaches
     book = book.with_accepted(known, breaking)
-    answer = queries.rules(book, breaches(folder, book.playbooks))
+    answer = queries.rules(book, breaches(runner, book.playbooks))
     show(answer, rendering.draw_rules(answer), as_json=as_json)
 
 
@@ -263,7 +262,7 @@ def audit_verify(
     checkpoints = [_checkpoint(text) for text in checkpoint or ()]
     settings = settings_of(config, bootstrap_servers)
     if not topic:  # what the engine of this state folder has read must still be there
-        checkpoints.append(read_head(EngineFolder(Path(settings.state_folder) / "engine").head))
+        checkpoints.append(read_head(engine_folder(settings).head))
     report = asyncio.run(verify_topic(settings, topic or settings.topics.audit, checkpoints))
     show(report, draw_chain(report), as_json=as_json)
     raise typer.Exit(NO if report.fault else 0)

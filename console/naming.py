@@ -45,7 +45,7 @@ def meaning(name: str, seen: Collection[str], inventory: Inventory | None) -> st
         return f"it is a group of the inventory, wanted exact names: its hosts are {_listed(known.members(name))}"
     near = _listed(_nearest(name, {*seen, *known.hosts}))
     nearest = f"; nearest: {near}" if near else ""
-    if name in known.hosts:
+    if known.spelling(name):
         return "the inventory has it: it is known here from its first sample on"
     return ("the inventory does not have it either" if inventory else "the inventory can not be read here") + nearest
 

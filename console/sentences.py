@@ -58,7 +58,7 @@ REASONS = {
     "host_not_targeted": "the playbook is not meant for any group of this host",
     "input_invalid": "an input of the playbook has no valid value",
     "playbook_not_accepted": "the rule is not armed: its files are not those accepted, see `tidegate playbooks accept`",
-    "playbook_breaks_contract": "the rule is not armed: what breaks the contract is not accepted by itself",
+    "playbook_unfit": "the rule is not armed: what is not fit to run is never accepted by itself",
     "delegate_missing": "the inventory does not say through which host to act",
     "delegate_unknown": "the host through which to act is not in the inventory",
     "delegate_protected": "the policy protects a host through which the playbook acts",

@@ -12,6 +12,8 @@ from remediations.documents import decode, read_yaml
 from remediations.errors import PlaybookError
 from remediations.playbooks import Playbook
 from remediations.policies import Name
+from remediations.runner import RunnerSettings
+from remediations.syntax import SYNTAX, unreadable
 from remediations.tasks import read_tree
 
 JUDGED = "judged"
@@ -21,7 +23,7 @@ type Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Breach(msgspec.Struct, frozen=True):
-    """Something in a playbook that the contract does not allow."""
+    """Something in a playbook that the contract does not allow, or that Ansible can not read."""
 
     playbook: str
     finding: Finding
@@ -30,7 +32,8 @@ class Breach(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """What is wrong, where, and by which rule."""
         found = self.finding
-        return f"{self.playbook} breaks the contract, {found.file}:{found.line}: {found.words} ({found.rule})"
+        what = "can not be read by Ansible" if found.rule == SYNTAX else "breaks the contract"
+        return f"{self.playbook} {what}, {found.file}:{found.line}: {found.words} ({found.rule})"
 
 
 def read_accepted(file: Path) -> dict[str, str]:
@@ -59,37 +62,49 @@ class Judged(msgspec.Struct, frozen=True):
     breaches: dict[str, str]
 
 
-def judge_new(folder: Path, playbooks: Mapping[str, Playbook], known: Mapping[str, str]) -> Judged:
-    """Take what was never seen before, if it keeps the contract: what breaks it waits until it is mended."""
-    new = [playbook for name, playbook in sorted(playbooks.items()) if name not in known]
-    found = {playbook.name: _findings(folder, playbook) for playbook in new}
+def judge_new(settings: RunnerSettings, playbooks: Mapping[str, Playbook], known: Mapping[str, str]) -> Judged:
+    """Take what was never seen before, if it is fit to run: what is not waits until it is mended."""
+    new = {name: playbook for name, playbook in sorted(playbooks.items()) if name not in known}
+    found = unfit(settings, new)
     return Judged(
-        digests=dict(known) | {playbook.name: playbook.digest for playbook in new if not found[playbook.name]},
-        breaches={name: Breach(name, findings[0]).words for name, findings in found.items() if findings},
+        digests=dict(known) | {name: playbook.digest for name, playbook in new.items() if name not in found},
+        breaches={name: of_it[0].words for name, of_it in found.items()},
     )
 
 
-def accept_new(file: Path, folder: Path, playbooks: Mapping[str, Playbook]) -> Judged:
-    """Accept the playbooks that were never seen before and keep the contract. Raises PlaybookError."""
+def accept_new(file: Path, settings: RunnerSettings, playbooks: Mapping[str, Playbook]) -> Judged:
+    """Accept the playbooks that were never seen before and are fit to run. Raises PlaybookError."""
     known = read_accepted(file)
-    judged = judge_new(folder, playbooks, known)
+    judged = judge_new(settings, playbooks, known)
     new = {name: digest for name, digest in judged.digests.items() if name not in known}
     if new:
         accept(file, new)
     return judged
 
 
-def breaches(folder: Path, playbooks: Mapping[str, Playbook]) -> tuple[Breach, ...]:
-    """Judge the playbooks that may run as their files are, and those that would if they broke nothing.
+def unfit(settings: RunnerSettings, playbooks: Mapping[str, Playbook]) -> dict[str, tuple[Breach, ...]]:
+    """Give what keeps playbooks from running, by name: what they break, else what Ansible can not read in them."""
+    root = Path(settings.playbooks)
+    broken = {name: found for name, each in playbooks.items() if (found := _broken(root, each))}
+    whole = [playbook for name, playbook in playbooks.items() if name not in broken]
+    return broken | {name: (Breach(name, each),) for name, each in unreadable(whole, settings).items()}
+
+
+def breaches(settings: RunnerSettings, playbooks: Mapping[str, Playbook]) -> tuple[Breach, ...]:
+    """Judge the playbooks that may run as their files are, and those that would if nothing kept them from it.
 
     Earlier versions accepted by themselves what breaks the contract.
     """
-    judged = [each for _, each in sorted(playbooks.items()) if each.accepted_digest == each.digest or each.breach]
-    return tuple(Breach(playbook.name, finding) for playbook in judged for finding in _findings(folder, playbook))
+    root, named = Path(settings.playbooks), sorted(playbooks.items())
+    refused = unfit(settings, {name: playbook for name, playbook in named if playbook.breach})
+    accepted = {name: _broken(root, each) for name, each in named if each.accepted_digest == each.digest}
+    return tuple(breach for _, found in sorted((accepted | refused).items()) for breach in found)
 
 
-def _findings(folder: Path, playbook: Playbook) -> tuple[Finding, ...]:
+def _broken(folder: Path, playbook: Playbook) -> tuple[Breach, ...]:
     try:
-        return judge(read_tree(folder.absolute(), Path(playbook.path)))
+        found = judge(read_tree(folder.absolute(), Path(playbook.path)))
     except PlaybookError as error:
-        return (Finding(Path(playbook.path).name, 1, JUDGED, f"cannot be judged: {' '.join(str(error).split())}"),)
+        problem = f"cannot be judged: {' '.join(str(error).split())}"
+        found = (Finding(Path(playbook.path).name, 1, JUDGED, problem),)
+    return tuple(Breach(playbook.name, finding) for finding in found)

@@ -39,7 +39,7 @@ def _reasons(rule: Rule, book: Rulebook) -> Iterator[str]:
     if playbook.sidecar.needs_approval:
         yield f"the sidecar of {playbook.name} says needs_approval, and {NO_APPROVALS}"
     if playbook.breach:
-        yield f"{playbook.breach}; what breaks it is not accepted by itself: see `tidegate playbooks check`"
+        yield f"{playbook.breach}; so it is not accepted by itself: see `tidegate playbooks check`"
     elif playbook.accepted_digest != playbook.digest:
         yield f"{playbook.name} is not accepted as its files are: see `tidegate playbooks accept`"
     if rule.attempts_maximum == 0:

@@ -192,7 +192,7 @@ def accepted_playbook(context: GateContext) -> GateResult:
     if playbook is None:
         return _deny("accepted_playbook", "playbook_unknown", value=context.rule.playbook)
     if playbook.breach:
-        return _deny("accepted_playbook", "playbook_breaks_contract", value=playbook.breach)
+        return _deny("accepted_playbook", "playbook_unfit", value=playbook.breach)
     if playbook.digest != playbook.accepted_digest:
         accepted = playbook.accepted_digest or "none"
         return _deny("accepted_playbook", "playbook_not_accepted", value=playbook.digest, limit=accepted)

@@ -151,7 +151,8 @@ class HostStanding(msgspec.Struct, frozen=True):
 
     `incident_id` is its open incident, `lock` the action that holds it, `needs_human` the incident that waits for a
     human (each empty if none). `last_run_end` is when the last run on it ended, None if there was none. `starts` are
-    the times of runs that started on it within the longest window, without those that are known to have had no effect.
+    the times of runs that started on it within the longest window, whatever came of them, without those that the marker
+    tells never began.
     """
 
     host: str

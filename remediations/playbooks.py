@@ -104,7 +104,7 @@ class Playbook(msgspec.Struct, frozen=True):
 
     `path` is absolute; `digest` is the SHA-256 (hex) over everything a run of it may read from the playbook folder;
     `inputs` are the inputs that its roles declare; `accepted_digest` is the one under which it may run, empty if none.
-    `breach` says what of the contract it breaks if it was not accepted because of that.
+    `breach` says what it breaks of the contract, or Ansible can not read, if it was not accepted because of that.
     """
 
     name: str

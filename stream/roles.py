@@ -18,7 +18,6 @@ from remediations.runner.secrets import read_secrets
 from stream.broker.embedded import ADDRESS, EmbeddedBroker, Ports, serves
 from stream.broker.jars import Report
 from stream.broker.keeper import BrokerKeeper
-from stream.engine.context import EngineFolder
 from stream.engine.flow import rule_files, run_engine, runner_settings
 from stream.errors import SettingsError
 from stream.health import Check, HealthServer
@@ -69,7 +68,7 @@ def read_files(settings: Settings) -> Rulebook:
     """
     check_markers(Path(settings.engine.playbooks))
     try:
-        read_secrets(runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine")))
+        read_secrets(runner_settings(settings))
     except RunRefusedError as error:
         raise SettingsError(f"engine.{error}") from error
     return load_rulebook(*map(Path, rule_files(settings)))

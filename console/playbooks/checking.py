@@ -1,12 +1,8 @@
 """Is a playbook fit to run? Ansible's own syntax check, ansible-lint if it is there, and the rules of the contract."""
 
-import contextlib
-import re
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,18 +14,13 @@ from console.sentences import counted
 from remediations.contract import Finding, judge
 from remediations.playbooks import Playbook
 from remediations.runner import RunnerSettings
-from remediations.runner.workplace import built_environment, scratch_environment
+from remediations.syntax import SYNTAX, checking_environment, unreadable
 from remediations.tasks import Tree, read_tree
 
 TOOL_SECONDS = 300.0
 PROFILE = "production"
-HOSTS: dict[str, object] = {"all": {"children": {"targets": {"hosts": {"host": {}}}, "delegates": {}}}}
 NO_LINT = "ansible-lint is not installed: its rules were not checked (pip install ansible-lint)"
 NOT_LINTED = "ansible-lint was not asked: it would stop at the syntax error"
-_ORIGIN = re.compile(r"Origin: (?P<file>\S+?):(?P<line>\d+)(?::\d+)?\s")
-_NO_MODULE = re.compile(
-    r"couldn't resolve module/action '(?P<module>(?!ansible\.builtin\.)[a-z0-9_]+\.[a-z0-9_]+\.\w+)'"
-)
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -71,30 +62,19 @@ def check_playbook(playbook: Playbook, settings: RunnerSettings, path: str = "")
 
     `path` are the folders in which ansible-lint is looked for, by default those that runs see.
     """
-    root = Path(settings.playbooks)
-    tree = read_tree(root, Path(playbook.path))
-    with _environment(settings) as environment:
-        syntax = tuple(_syntax(playbook, root, environment))
-        lint, notes = ((), (NOT_LINTED,)) if syntax else _lint(playbook, tree, environment, path or environment["PATH"])
-    return CheckReport(playbook.name, findings=(*syntax, *judge(tree), *lint), notes=notes)
+    tree = read_tree(Path(settings.playbooks), Path(playbook.path))
+    fitness = (*unreadable([playbook], settings).values(), *judge(tree))
+    if any(finding.rule == SYNTAX for finding in fitness):
+        return CheckReport(playbook.name, fitness, (NOT_LINTED,))
+    with checking_environment(settings) as environment:
+        lint, notes = _lint(playbook, tree, environment, path or environment["PATH"])
+    return CheckReport(playbook.name, (*fitness, *lint), notes)
 
 
 def check_fitness(playbook: Playbook, settings: RunnerSettings) -> CheckReport:
     """Check what a playbook must have to be accepted: Ansible can read it, modules included; the contract is kept."""
-    root = Path(settings.playbooks)
-    judged = judge(read_tree(root, Path(playbook.path)))
-    with _environment(settings) as environment:
-        return CheckReport(playbook.name, findings=(*_syntax(playbook, root, environment), *judged))
-
-
-@contextlib.contextmanager
-def _environment(settings: RunnerSettings) -> Iterator[dict[str, str]]:
-    """The environment that runs see, with an inventory of one host."""
-    with tempfile.TemporaryDirectory(prefix="tidegate-check-") as scratch:
-        environment = built_environment(Path(scratch), settings) | scratch_environment(scratch)
-        environment["ANSIBLE_INVENTORY"] = f"{scratch}/hosts.json"
-        Path(environment["ANSIBLE_INVENTORY"]).write_bytes(msgspec.json.encode(HOSTS))
-        yield environment
+    judged = judge(read_tree(Path(settings.playbooks), Path(playbook.path)))
+    return CheckReport(playbook.name, (*unreadable([playbook], settings).values(), *judged))
 
 
 def draw_checks(reports: Sequence[CheckReport]) -> RenderableType:
@@ -109,26 +89,6 @@ def draw_checks(reports: Sequence[CheckReport]) -> RenderableType:
         )
         parts.extend(plain(f"  not checked: {note}", "yellow") for note in report.notes)
     return Group(*parts) if parts else Text("No playbook to check.")
-
-
-def _syntax(playbook: Playbook, root: Path, environment: dict[str, str]) -> Iterator[Finding]:
-    words = ("-m", "ansible", "playbook", "--syntax-check", playbook.path)
-    done = _run((sys.executable, *words), root, environment)
-    if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split()) or f"ansible-playbook ended with {done.returncode}"
-        yield _located(said.replace(f"{root}/", ""), Path(playbook.path).name, environment)
-
-
-def _located(said: str, playbook: str, environment: dict[str, str]) -> Finding:
-    """Make a finding of Ansible's complaint: at the place that it names, with what helps where a module is missing."""
-    origin, module = _ORIGIN.search(said), _NO_MODULE.search(said)
-    words = (said[: origin.start()] if origin else said).rpartition("[ERROR]: ")[2].strip()[:1000]
-    if module is not None:
-        collection = module["module"].rpartition(".")[0]
-        folder = environment["ANSIBLE_COLLECTIONS_PATH"]
-        words = f"there is no module {module['module']}, wanted the collection {collection} in {folder}"
-        words += " (the setting engine.collections)"
-    return Finding(origin["file"] if origin else playbook, int(origin["line"]) if origin else 1, "syntax", words)
 
 
 def _lint(

@@ -19,7 +19,6 @@ from remediations.acceptance import accept as accept_digests
 from remediations.catalogue import check_markers, read_playbooks
 from remediations.errors import PlaybookError
 from remediations.playbooks import Playbook
-from stream.engine.context import EngineFolder
 from stream.engine.flow import accepted_file, read_hosts, runner_settings
 from stream.settings import load_settings
 
@@ -43,7 +42,7 @@ def check(names: Names = None, *, config: Config = None, as_json: AsJson = False
     settings = load_settings(config)
     folder = Path(settings.engine.playbooks)
     check_markers(folder)
-    runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
+    runner = runner_settings(settings)
     reports = [check_playbook(playbook, runner) for playbook in _chosen(read_playbooks(folder), names or ())]
     show(reports, draw_checks(reports), as_json=as_json)
     raise typer.Exit(NO if any(report.findings for report in reports) else 0)
@@ -63,7 +62,7 @@ def accept(
     folder = Path(settings.engine.playbooks)
     check_markers(folder)
     chosen = _chosen(read_playbooks(folder), names or ())
-    runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
+    runner = runner_settings(settings)
     reports = [check_fitness(playbook, runner) for playbook in chosen]
     if any(report.findings for report in reports):
         show(reports, draw_checks(reports), as_json=False)
@@ -92,7 +91,7 @@ def try_out(
     """Say what a run would do and what would stop it, and change nothing: preflight runs, the rest in check mode."""
     settings = load_settings(config)
     (playbook,) = _chosen(read_playbooks(Path(settings.engine.playbooks)), [name])
-    runner = runner_settings(settings, EngineFolder(Path(settings.state_folder) / "engine"))
+    runner = runner_settings(settings)
     values = parse_inputs(tuple(given or ()), playbook)
     hosts = tuple(dict.fromkeys(host))
     report = dry_run(playbook, hosts, values, read_hosts(settings), runner)

@@ -24,7 +24,7 @@ DIGEST_CHARACTERS = 12
 STANDINGS = {
     Acceptance.ACCEPTED: ("accepted", "green"),
     Acceptance.BY_ITSELF: ("an engine accepts it when it first sees it", "green"),
-    Acceptance.BROKEN: ("not accepted: it breaks the contract", "red"),
+    Acceptance.BROKEN: ("not accepted: see `tidegate playbooks check`", "red"),
     Acceptance.CHANGED: ("changed since it was accepted", "yellow"),
     Acceptance.NEW: ("not accepted yet", "yellow"),
 }

@@ -13,7 +13,7 @@ import msgspec
 from console.sentences import denial
 from detectors.signals import HostState, HostStatus
 from remediations import delegates
-from remediations.acceptance import breaches, read_accepted
+from remediations.acceptance import read_accepted, unfit
 from remediations.decisions import claim_limits, covers
 from remediations.errors import RemediationError
 from remediations.gates import GATES, GateContext, rule_mode
@@ -21,7 +21,7 @@ from remediations.ledger import Ledger
 from remediations.loading import Rulebook, load_rulebook
 from remediations.playbooks import Playbook
 from remediations.policies import Rule, RuleMode
-from stream.engine.flow import accepted_file, rule_files
+from stream.engine.flow import accepted_file, rule_files, runner_settings
 from stream.settings import Settings
 
 NOW = 1_000_000_000.0  # any time: nothing is compared with a clock
@@ -34,7 +34,7 @@ class Acceptance(enum.Enum):
     BY_ITSELF = "by_itself"
     """The engine keeps the digests, and accepts this playbook when it first sees it."""
     BROKEN = "broken"
-    """Nobody has accepted it, and it breaks the contract: it is never accepted by itself."""
+    """Nobody has accepted it, and it breaks the contract or Ansible can not read it: it is never accepted by itself."""
     CHANGED = "changed"
     NEW = "new"
 
@@ -42,7 +42,10 @@ class Acceptance(enum.Enum):
 def standings(settings: Settings, playbooks: Mapping[str, Playbook]) -> dict[str, Acceptance]:
     """How each playbook stands, by name."""
     accepted = read_accepted(accepted_file(settings))
-    return {name: _standing(settings, each, accepted.get(name, "")) for name, each in playbooks.items()}
+    new = {} if settings.engine.accepted else {name: each for name, each in playbooks.items() if name not in accepted}
+    broken = unfit(runner_settings(settings), new)
+    by_itself = {name: Acceptance.BROKEN if name in broken else Acceptance.BY_ITSELF for name in new}
+    return {name: by_itself.get(name) or _standing(each, accepted.get(name, "")) for name, each in playbooks.items()}
 
 
 def obstacles(settings: Settings, playbook: str, hosts: Sequence[str]) -> tuple[str, ...]:
@@ -58,18 +61,14 @@ def obstacles(settings: Settings, playbook: str, hosts: Sequence[str]) -> tuple[
         book = book.with_accepted({playbook: ""})
     found = [words for host in hosts for words in _of_host(book, playbook, host)]
     if standing is Acceptance.BROKEN:
-        found.append("the playbook breaks the contract: see `tidegate playbooks check`")
+        found.append("the playbook is not fit to run: see `tidegate playbooks check`")
     return tuple(dict.fromkeys(found))
 
 
-def _standing(settings: Settings, playbook: Playbook, accepted: str) -> Acceptance:
+def _standing(playbook: Playbook, accepted: str) -> Acceptance:
     if accepted:
         return Acceptance.ACCEPTED if accepted == playbook.digest else Acceptance.CHANGED
-    if settings.engine.accepted:
-        return Acceptance.NEW
-    as_if = msgspec.structs.replace(playbook, accepted_digest=playbook.digest)
-    broken = breaches(Path(settings.engine.playbooks), {playbook.name: as_if})
-    return Acceptance.BROKEN if broken else Acceptance.BY_ITSELF
+    return Acceptance.NEW
 
 
 def _of_host(book: Rulebook, playbook: str, host: str) -> tuple[str, ...]:

@@ -22,11 +22,19 @@ _BANNER = re.compile(r"@{5,}|^@ +| +@\s*$", re.MULTILINE)
 _WHERE = re.compile(r"^(?:(?:Task|Action|Module) failed: )+")
 _FAREWELL = re.compile(r"^Shared connection to .* closed\.?\s*$", re.MULTILINE)  # by ssh, after anything
 _SECRET_NAME = re.compile(
-    r"pass(?!ive)|secret|token|credential|_pw$|^pw$|(?:api|private|ssh|access|account|encryption)_?key", re.IGNORECASE
+    r"pass(?!ive)|pwd|secret|token|credential|_pw$|^pw$"
+    r"|(?:api|private|ssh|access|account|encryption|signing|hmac|vault|master|shared)_?key",
+    re.IGNORECASE,
 )
 _SECRET_WORDS = (
     (re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----.*?(?:-----END [^-]*-----|$)", re.DOTALL), REMOVED),
     (re.compile(r"://[^/\s@]+@"), f"://{REMOVED}@"),
+    (re.compile(r"((?:^|\s)(?:-u|--user)[ =]*[^\s:]+:)(?!//)[^\s\"']+"), rf"\1{REMOVED}"),
+    (
+        re.compile(r"((?:^|\s)--?(?:pass(?:word|wd|phrase)?|secret|token|api-?key)\s+)(?!-)[^\s\"']+", re.IGNORECASE),
+        rf"\1{REMOVED}",
+    ),
+    (re.compile(r"\b(?:gh[pousr]_|glpat-|xox[abp]-|AKIA)[A-Za-z0-9_-]{10,}"), REMOVED),
     (re.compile(r"\b(bearer|basic)\s+(?=\S*[\d=])[\w+/=.~-]{8,}", re.IGNORECASE), rf"\1 {REMOVED}"),
     (
         re.compile(

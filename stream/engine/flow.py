@@ -147,7 +147,7 @@ async def engine_at_work(
 ) -> AsyncIterator[EngineContext]:
     """Everything the engine needs, open and checked; closed in the opposite order."""
     check_markers(Path(settings.engine.playbooks))
-    folder, ledger, topics = EngineFolder(Path(settings.state_folder) / "engine"), Ledger(), settings.topics
+    folder, ledger, topics = engine_folder(settings), Ledger(), settings.topics
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(sole_engine(folder))
         rulebook = read_rulebook(settings)
@@ -174,7 +174,7 @@ async def engine_at_work(
             ledger=ledger,
             log=log,
             notices=notices,
-            runner=runner or stack.enter_context(AnsibleRunner(runner_settings(settings, folder)).warm()),
+            runner=runner or stack.enter_context(AnsibleRunner(runner_settings(settings)).warm()),
             metrics=EngineMetrics(registry),
             clock=LogClock(),
             checkpoint=checkpoint,
@@ -192,14 +192,14 @@ def read_rulebook(settings: Settings) -> Rulebook:
     book = load_rulebook(*map(Path, rule_files(settings)))
     if settings.engine.accepted:
         return book.with_accepted(read_accepted(accepted_file(settings)))
-    judged = accept_new(accepted_file(settings), Path(settings.engine.playbooks), book.playbooks)
+    judged = accept_new(accepted_file(settings), runner_settings(settings), book.playbooks)
     return book.with_accepted(judged.digests, judged.breaches)
 
 
 def warn_of_breaches(settings: Settings, playbooks: Mapping[str, Playbook]) -> None:
-    """Log each place where a playbook breaks the contract, be it accepted or not accepted because of that."""
+    """Log each place in a playbook that breaks the contract, or that Ansible can not read, be it accepted or not."""
     log = structlog.get_logger("tidegate.engine")
-    for breach in breaches(Path(settings.engine.playbooks), playbooks):
+    for breach in breaches(runner_settings(settings), playbooks):
         found = breach.finding
         place = {"file": found.file, "line": found.line, "rule": found.rule}
         log.warning("playbook.breaks_contract", playbook=breach.playbook, **place, problem=found.words)
@@ -213,7 +213,7 @@ def read_hosts(settings: Settings) -> Inventory:
 
 def accepted_file(settings: Settings) -> Path:
     """The file of accepted digests: the operators' own, else one that the engine keeps."""
-    return Path(settings.engine.accepted or EngineFolder(Path(settings.state_folder) / "engine").root / "accepted.yml")
+    return Path(settings.engine.accepted or engine_folder(settings).root / "accepted.yml")
 
 
 def rule_files(settings: Settings) -> tuple[str, ...]:
@@ -222,10 +222,15 @@ def rule_files(settings: Settings) -> tuple[str, ...]:
     return (*names, settings.engine.vault_password_file) if settings.engine.vault_password_file else names
 
 
-def runner_settings(settings: Settings, folder: EngineFolder) -> RunnerSettings:
+def engine_folder(settings: Settings) -> EngineFolder:
+    """The files that an engine keeps."""
+    return EngineFolder(Path(settings.state_folder) / "engine")
+
+
+def runner_settings(settings: Settings) -> RunnerSettings:
     """Where the runner finds playbooks and keeps its runs."""
     return RunnerSettings(
-        folder=str(folder.runs),
+        folder=str(engine_folder(settings).runs),
         playbooks=settings.engine.playbooks,
         home=str(Path.home()),
         collections=settings.engine.collections,

@@ -98,29 +98,42 @@ async def close_incidents(context: EngineContext) -> None:
     for incident in context.ledger.open_incidents():
         if incident.raised or is_in_progress(context, incident):
             continue
-        last = next(iter(runs_of(context, incident)[-1:]), None)
-        if last is not None and is_unproven(last) and not is_looked_at(incident, context.clock.now()):
-            await call_to_look(context, incident, last)
+        actions = runs_of(context, incident)
+        unproven = unproven_run(actions)
+        if unproven is not None and not is_looked_at(incident, context.clock.now()):
+            await call_to_look(context, incident, unproven)
             continue
-        reason, outcome = ending(last)
+        reason, outcome = ending(actions)
         await context.append(IncidentClosed(incident.incident_id, incident.host, reason, outcome))
         context.looks.pop(incident.incident_id, None)
         context.events.info("incident.closed", host=incident.host, incident=incident.incident_id, reason=reason)
         context.checkpoint("W10")
 
 
-def ending(last: Action | None) -> tuple[str, VerificationOutcome | None]:
+def ending(actions: tuple[Action, ...]) -> tuple[str, VerificationOutcome | None]:
     """Reason of a close and outcome of the last run."""
-    if last is None:
+    if not actions:
         return "recovered", None
-    if is_unproven(last):
-        return "recovered_unproven", VerificationOutcome.UNKNOWN
+    last = actions[-1]
+    if unproven_run(actions) is not None:
+        return "recovered_unproven", last.outcome or VerificationOutcome.UNKNOWN
     return "verified" if last.outcome is VerificationOutcome.SUCCESS else "recovered", last.outcome
 
 
-def is_unproven(action: Action) -> bool:
-    """Whether nobody knows what a run has done: it broke off, and may have left its work half done."""
-    return action.status is ActionStatus.NEEDS_HUMAN or action.run_status is RunStatus.UNKNOWN
+def unproven_run(actions: tuple[Action, ...]) -> Action | None:
+    """The last run that had an effect, if nobody knows which: it broke off, and may have left its work half done.
+
+    A later run that never came to the target changes nothing about that.
+    """
+    last = next((action for action in reversed(actions) if not is_without_effect(action)), None)
+    if last is None or not (last.status is ActionStatus.NEEDS_HUMAN or last.run_status is RunStatus.UNKNOWN):
+        return None
+    return last
+
+
+def is_without_effect(action: Action) -> bool:
+    """Whether a run is known to have done nothing on its target."""
+    return action.run_status in {RunStatus.UNREACHABLE, RunStatus.REFUSED} or is_another_machine(action.reason)
 
 
 def is_looked_at(incident: Incident, now: float) -> bool:
@@ -174,8 +187,8 @@ def worn_out_reason(incident: Incident) -> str:
         return ""
     gate = decision.gates[-1]
     return (
-        f"host_attempts_exhausted: {gate.value} runs on {incident.host} lately, limit {gate.limit}, "
-        "and the trouble came back after each: what causes it is not repaired"
+        f"host_attempts_exhausted: {gate.value} runs on {incident.host} lately, limit {gate.limit}; "
+        "the host is in trouble still or again: what causes it is not repaired"
     )
 
 

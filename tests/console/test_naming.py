@@ -20,7 +20,8 @@ NAMES = {
     "in the inventory": ("api-9", "the inventory has it: it is known here from its first sample on"),
     "a slip": ("cahce-1", "the inventory does not have it either; nearest: cache-1"),
     "another case": ("Db-1", "the inventory does not have it either; nearest: db-1"),
-    "of the inventory in another case": ("db-7", "the inventory does not have it either; nearest: DB-7, db-1"),
+    "of the inventory in another case": ("db-7", "the inventory has it: it is known here from its first sample on"),
+    "of the inventory without its domain": ("db-7.shop.example", "the inventory has it: it is known here from"),
     "like nothing": ("mainframe", "the inventory does not have it either"),
 }
 

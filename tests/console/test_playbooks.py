@@ -242,7 +242,7 @@ def test_the_list_says_what_an_engine_would_accept(sound: Path, setting: str, wo
 
 def test_the_list_says_what_is_never_accepted_by_itself(folder: Path) -> None:
     """A playbook that breaks the contract needs mending, not waiting."""
-    assert "(not accepted: it breaks the contract)" in " ".join(said(folder)[1].split())
+    assert "(not accepted: see `tidegate playbooks check`)" in " ".join(said(folder)[1].split())
 
 
 def test_what_ansible_can_not_read_is_not_accepted(sound: Path) -> None:

@@ -1,14 +1,9 @@
 """What an operator sees: in words that suffice without colour, at the width of a terminal, whatever the names hold."""
 
-import re
-from pathlib import Path
-
 import msgspec
 import pytest
 from rich.cells import cell_len
 
-import remediations
-from console.chains import FAULTS, draw_chain
 from console.hosts import draw_hosts, host_rows
 from console.queries import audit_line, explain, incidents
 from console.rendering import (
@@ -19,10 +14,8 @@ from console.rendering import (
     draw_window,
     headline,
 )
-from console.sentences import REASONS, ago, number, span, utc
 from detectors.signals import Evidence, HostState, LineEvidence, SeriesEvidence, SignalKind, WindowPoint
-from remediations.chain import ChainReport, Fault, FaultKind
-from remediations.records import GateResult, Record, RunProgressed, Seen, Verdict
+from remediations.records import GateResult, Record, RunProgressed, Verdict
 from tests.console.drawings import drawn
 from tests.console.stories import (
     CLEARED,
@@ -225,32 +218,6 @@ def test_a_line_of_the_tail() -> None:
     assert start == line[: len(start)]
 
 
-SOUND = ChainReport(Seen(41, "a" * 64), 42)
-CHAINS = {
-    "sound": (SOUND, f"✓ The audit log is sound: 42 records, in order, as they were written. .* 41:{'a' * 64}"),
-    "one record": (
-        ChainReport(SOUND.head, 42, Fault(FaultKind.CHANGED, 42, 42, 43, "not what 43 saw")),
-        "✕ .*: a record was changed, offset 42 not what 43 saw .shown by record 43. Sound before that: 42 records",
-    ),
-    "several records": (
-        ChainReport(SOUND.head, 42, Fault(FaultKind.TRUNCATED, 42, 50, -1, "ends early")),
-        "✕ .*: its end was cut off, offsets 42 to 50 ends early .shown by a checkpoint.",
-    ),
-}
-
-
-@pytest.mark.parametrize(("report", "expected"), CHAINS.values(), ids=CHAINS.keys())
-def test_a_check_of_the_chain_names_the_place(report: ChainReport, expected: str) -> None:
-    """Sound: the head to keep. Not sound: what, where, who shows it, and how far the log can be trusted."""
-    assert re.match(expected, " ".join(drawn(draw_chain(report), width=300).split()))
-
-
-@pytest.mark.parametrize("kind", FaultKind)
-def test_every_fault_has_words(kind: FaultKind) -> None:
-    """No kind of fault is shown as a code."""
-    assert FAULTS[kind] in drawn(draw_chain(ChainReport(SOUND.head, 1, Fault(kind, 1, 1, 2, ""))))
-
-
 def test_empty_answers_say_what_to_look_for() -> None:
     """Nothing to show is said in words."""
     assert "is detect running?" in drawn(draw_hosts([]))
@@ -277,56 +244,6 @@ def test_evidence_may_be_missing() -> None:
     """A silence has no series and perhaps no window; it is still a story."""
     bare = msgspec.structs.replace(signal("h"), evidence=Evidence())
     assert drawn(draw_evidence(bare)).splitlines() == ["anomaly at 2026-11-21 02:20:00Z: score 9.40, threshold 3.00"]
-
-
-SPANS = {0.0: "0s", 59.4: "59s", 60.0: "1m", 250.0: "4m 10s", 3600.0: "1h", 90_061.0: "1d 1h", -5.0: "5s"}
-
-
-@pytest.mark.parametrize(("seconds", "expected"), SPANS.items())
-def test_spans_have_two_units(seconds: float, expected: str) -> None:
-    """Enough to judge by, no more."""
-    assert expected == span(seconds)
-
-
-TIMES = {T0: "2026-11-21 02:20:00Z", 0.0: "-", -1.0: "-", 1e300: "1e+300", float("inf"): "inf", float("nan"): "-"}
-
-
-@pytest.mark.parametrize(("time", "expected"), TIMES.items())
-def test_times_are_utc(time: float, expected: str) -> None:
-    """A time that is none does not stop the answer."""
-    assert expected == utc(time)
-
-
-AGES = {T0 - 250.0: "4m 10s ago", T0 + 60.0: "in 1m", T0: "0s ago", 0.0: "-", float("nan"): "-"}
-
-
-@pytest.mark.parametrize(("time", "expected"), AGES.items())
-def test_ages_are_seen_from_now(time: float, expected: str) -> None:
-    """The past and the future are told apart."""
-    assert expected == ago(time, T0)
-
-
-NUMBERS = {0.0: "0", 0.000123: "0.000123", 98.25: "98.2", 1234567.0: "1,234,567", -4096.0: "-4,096", 1e15: "1e+15"}
-
-
-@pytest.mark.parametrize(("value", "expected"), NUMBERS.items())
-def test_numbers_are_short(value: float, expected: str) -> None:
-    """Three digits, or whole thousands."""
-    assert expected == number(value)
-
-
-def reasons_in(module: str, call: str) -> set[str]:
-    """The literal reasons that a module of remediations gives."""
-    source = (Path(remediations.__file__).parent / module).read_text(encoding="utf-8")
-    return set(re.findall(call, source))
-
-
-def test_every_reason_has_words() -> None:
-    """Nobody is left alone with a code at 3 am: a gate or a fold rule that is added needs a sentence here."""
-    given = reasons_in("gates.py", r'_deny\(\s*"\w+", "(\w+)"') | reasons_in("ledger.py", r'_ignore\("(\w+)"\)')
-    given |= reasons_in("decisions.py", r'reason="(\w+)"')
-    assert len(given) > 20
-    assert set() == given - set(REASONS)
 
 
 def test_a_series_that_only_grows_is_told_by_its_growth() -> None:

@@ -19,7 +19,7 @@ CASES = {
     "not accepted": ({"accepted": ""}, "note is not accepted as its files are"),
     "breaks the contract": (
         {"accepted": "", "breach": "note breaks x"},
-        "note breaks x; what breaks it is not accepted",
+        "note breaks x; so it is not accepted",
     ),
     "no attempt": ({"rule": RULE + ", attempts_maximum: 0"}, "attempts_maximum is 0"),
     "no start": ({"limits": "starts_maximum: 0"}, "limits.starts_maximum is 0"),

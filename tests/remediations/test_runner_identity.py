@@ -59,6 +59,13 @@ def test_what_became_of_a_run_is_not_asked_of_another_machine(stage: Stage) -> N
     assert not (stage.markers / action_id(2)).exists()
 
 
+def test_a_name_that_is_only_spelled_another_way(stage: Stage) -> None:
+    """Names that fold to the same are one host: an inventory may be tidied without a call for a human."""
+    for action, name in ((1, "Shop-1"), (2, "shop-1"), (3, "SHOP-1.")):
+        assert stage.play(of_host(stage, action, name)).result.status is RunStatus.SUCCESSFUL
+    assert (stage.markers / ".target").read_text() == "shop-1"
+
+
 def test_a_name_that_was_taken_back(stage: Stage) -> None:
     """Who renames a host removes the file, as the reason says."""
     assert stage.play(of_host(stage, 1, "shop-1")).result.status is RunStatus.SUCCESSFUL

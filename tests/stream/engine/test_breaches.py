@@ -59,12 +59,25 @@ def test_a_changed_playbook_is_not_told(settings: Settings) -> None:
     assert [] == said
 
 
-async def test_a_new_playbook_that_breaks_the_contract_is_not_run(kafka: Kafka, tmp_path: Path) -> None:
+UNFIT = {
+    "what breaks the contract": ("  serial: 1\n", "", "append breaks the contract, append.yml:1: "),
+    "a module that is not there": (
+        "ansible.builtin.command:",
+        "no_such_module:",
+        "append can not be read by Ansible, append.yml:13: couldn't resolve module/action 'no_such_module'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "words"), UNFIT.values(), ids=UNFIT.keys())
+async def test_a_new_playbook_that_is_unfit_is_not_run(
+    kafka: Kafka, tmp_path: Path, right: str, wrong: str, words: str
+) -> None:
     """Never by itself: its rule is told as not armed, the decision says why, no attempt is used up; mended, it runs."""
     async with fleet(kafka, tmp_path) as one:
         file = tmp_path / "playbooks" / "append.yml"
         sound = file.read_text()
-        file.write_text(sound.replace("name: Have the effect", "name: [Have the effect"))
+        file.write_text(sound.replace(right, wrong))
         runner = FakeRunner()
         with capture_logs() as said:
             async with one.engine(runner=runner):
@@ -73,11 +86,11 @@ async def test_a_new_playbook_that_breaks_the_contract_is_not_run(kafka: Kafka, 
                 assert runner.played == []
                 file.write_text(sound)
                 await one.wait_for("run.finished")
-        assert (decision.verdict, decision.reason) == (Verdict.DENY, "playbook_breaks_contract")
-        assert decision.gates[-1].value.startswith("append breaks the contract, ")
+        assert (decision.verdict, decision.reason) == (Verdict.DENY, "playbook_unfit")
+        assert decision.gates[-1].value.startswith(words)
         (told,) = [each for each in said if each["event"] == "rule.not_armed"]
         assert told["rule"] == "append-on-anomaly"
-        assert "append breaks the contract, " in told["reason"]
+        assert words in told["reason"]
 
 
 async def test_an_accepted_playbook_that_breaks_it_is_told_and_works(kafka: Kafka, tmp_path: Path) -> None:

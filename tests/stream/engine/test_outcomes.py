@@ -95,6 +95,20 @@ async def test_a_host_that_is_well_after_a_run_that_broke_off_is_looked_at(
         assert (closed.reason, closed.outcome) == ("recovered_unproven", VerificationOutcome.UNKNOWN)
 
 
+async def test_a_run_that_reached_nothing_proves_nothing_of_the_one_before(kafka: Kafka, tmp_path: Path) -> None:
+    """What a run that broke off has done stays unproven, though the next one is known to have had no effect."""
+    async with fleet(kafka, tmp_path, Rules(attempts_maximum=2, idempotent=True)) as one:
+        runner = FakeRunner(RunResult(RunStatus.TIMEOUT, None, reason="too slow"), UNREACHABLE)
+        async with one.engine(runner=runner):
+            signal = await one.fail()
+            await one.wait_for("incident.needs_human")
+            assert len(runner.played) == 2
+            await one.recover(signal)
+            records = await one.wait_for("incident.closed")
+    (closed,) = [record for record in records if isinstance(record, IncidentClosed)]
+    assert (closed.reason, closed.outcome) == ("recovered_unproven", VerificationOutcome.UNREACHABLE)
+
+
 async def test_the_outcome_of_the_last_run_is_part_of_the_close(kafka: Kafka, tmp_path: Path) -> None:
     """A host that recovered after a run that failed did not recover by that run, and the record says both."""
     async with fleet(kafka, tmp_path) as one, one.engine(runner=FakeRunner(RunResult(RunStatus.FAILED, 2))):

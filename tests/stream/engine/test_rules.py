@@ -1,6 +1,7 @@
 """Rules that turn wrong while the engine works: the last right ones are kept, and that is seen, on a real Kafka."""
 
 import asyncio
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -13,17 +14,16 @@ from stream.broker.embedded import free_ports
 from tests.engines import FakeRunner, Fleet, Rules, fleet, until
 from tests.kafka import Kafka
 
+READY = {"ready": True, "checks": {"audit_log": True, "runner": True}}
+
 
 async def ready(one: Fleet) -> dict[str, object]:
-    """What the engine says of its readiness once it is ready."""
-    return await until(lambda: readiness(one), lambda told: told["ready"] is True, 20)
-
-
-async def readiness(one: Fleet) -> dict[str, object]:
-    """What the engine says of its readiness now."""
+    """What the engine says of its readiness."""
     async with aiohttp.ClientSession() as client:
         answer = await client.get(f"http://127.0.0.1:{one.settings.engine.health_port}/readyz")
-        return dict(await answer.json())
+        told = dict(await answer.json())
+        assert told["ready"] == (answer.status == HTTPStatus.OK)
+        return told
 
 
 async def metric(one: Fleet) -> str:
@@ -43,12 +43,13 @@ async def test_rules_that_turn_wrong_are_kept_and_seen(kafka: Kafka, tmp_path: P
         file = tmp_path / "policy.yml"
         async with one.engine(runner=FakeRunner()):
             await one.wait_for("engine.started")
-            assert await ready(one) == {"ready": True, "checks": {"audit_log": True, "runner": True}}
+            await until(lambda: ready(one), lambda told: told == READY, 5)
             assert await metric(one) == "0.0"
             file.write_text("rules: [\n") if problem == "wrong" else file.unlink()
             await one.wait_for("rules.refused")
             await asyncio.sleep(6)  # read a second time
-            assert "policy.yml" in str((await ready(one))["notes"])
+            told = await ready(one)
+            assert (told["ready"], "policy.yml" in str(told["notes"])) == (True, True)
             assert await metric(one) == "1.0"
             assert ["policy.yml" in each.problem for each in refused_rules(await one.entries())] == [True]
             one.write_policy(Rules())
