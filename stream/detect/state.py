@@ -12,7 +12,7 @@ from detectors.samples import Sample
 from detectors.signals import HostStatus, Signal
 from stream.detect.orders import ObeyingShard
 from stream.detect.outbox import Message, Publisher
-from stream.detect.pages import PAGE_BYTES_MAXIMUM, PageBook, PageRecord, Writer, decode_page, generation_of
+from stream.detect.pages import PAGE_BYTES_MAXIMUM, Page, PageBook, PageRecord, Writer, decode_page, generation_of
 from stream.errors import StateError
 from stream.kafka import open_consumer
 from stream.settings import KafkaSettings
@@ -129,22 +129,36 @@ def restore(
 ) -> PageBook:
     """Load the pages of one partition into an empty shard, row by row, and begin a book of pages for `writer`.
 
-    A page or row that cannot be read is told in the log and left where it is: its hosts are learned anew.
+    A page or row that cannot be read is told in the log and left where it is: its hosts are learned anew. Where pages
+    of several lives of the samples topic are left, the offsets of all but the last say nothing, and are forgotten.
     """
     book = PageBook(writer, page_bytes_maximum)
     found: dict[bytes, list[int]] = {}
     through_offset = 0
-    for key, value in pages.items():
+    for key, page in _in_order_of_lives(pages):
+        if book.life and page.life not in {"", book.life}:
+            shard.forget_offsets()
+            through_offset = 0
+        book.life = page.life or book.life
         try:
-            generation_of(key)
-            page = decode_page(key, value)
             found[key] = [shard.load_row(row) for row in page.rows]
-        except (StateError, RowError) as error:
+        except RowError as error:
             log.warning("state_page_refused", key=key, error=str(error))
-            found.pop(key, None)
             continue
         through_offset = max(through_offset, page.through_offset)
-        book.life = page.life or book.life
     book.adopt(found, through_offset, now_seconds)
     shard.take_dirty()
     return book
+
+
+def _in_order_of_lives(pages: Mapping[bytes, bytes]) -> list[tuple[bytes, Page]]:
+    """The pages that can be read, those of an earlier life first: a worker may have ended while it replaced them."""
+    read: list[tuple[bytes, Page]] = []
+    for key, value in pages.items():
+        try:
+            generation_of(key)
+            read.append((key, decode_page(key, value)))
+        except StateError as error:
+            log.warning("state_page_refused", key=key, error=str(error))
+    lives = list(dict.fromkeys(page.life for _key, page in read))
+    return sorted(read, key=lambda one: lives.index(one[1].life) if one[1].life else -1)
