@@ -20,6 +20,7 @@ from stream.detect.offsets import Part, Partition
 from stream.detect.starts import Before, find_starts
 from stream.lives import NO_LIFE, topic_lives
 from stream.salvage import position_of, salvage_partition, waiting
+from stream.sieve import Sieve
 
 log = structlog.get_logger()
 
@@ -74,6 +75,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._read_to: dict[Partition, int] = {}
         self._went_back: set[Partition] = set()
         self._seen: dict[str, str] = {}
+        self._sieve: Sieve | None = None
 
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
@@ -82,6 +84,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MILLISECONDS  # noqa: SLF001 - has no setting in Faust
         # What a transaction has not committed is nobody's to read. Faust ties this to transactions of its own.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - as above
+        client = consumer._client  # noqa: SLF001 - as above
+        self._sieve = Sieve(client.send)
+        client.send = self._sieve.send
         return consumer
 
     # Fetching
@@ -140,7 +145,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 maximum = None if maximum is None else maximum - len(part.records)
             if maximum is not None and maximum <= 0:
                 break
+        for source, offset in self._refused(active):
+            before = position_of(consumer, source)
+            if source not in parts and before == offset and not self._is_back(consumer, Partition(*source), before):
+                part = await self._salvage(consumer, source)
+                if part is not None:
+                    parts[source] = part
         return parts
+
+    def _refused(self, active: Iterable[TP]) -> list[tuple[TP, int]]:
+        """Partitions of which the client gets nothing as long as they are read from this offset."""
+        refused = {} if self._sieve is None else self._sieve.refused
+        return [(source, refused[source]) for source in active if source in refused]
 
     async def _take(self, consumer: AIOKafkaConsumer, source: TP, maximum: int | None) -> KafkaPart | None:
         """What the client holds of one partition; None if that leads nowhere."""
