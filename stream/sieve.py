@@ -1,10 +1,11 @@
 """Looks at what a broker gives before its client does, which unpacks without limit and passes over broken logs."""
 
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, NoError
 from aiokafka.protocol.fetch import FetchRequest
 
 from stream.damage import readable_bytes
@@ -13,15 +14,23 @@ from stream.damage import readable_bytes
 BROKEN = frozenset({CorruptRecordException.errno})
 
 
+class Refused(NamedTuple):
+    """The client gets nothing at this offset, since then (monotonic); `is_mute`: the broker gives nothing either."""
+
+    offset: int
+    since: float
+    is_mute: bool
+
+
 class Sieve:
     """Stands in for the client's `send`, keeps from it what it must not see, and remembers where that was.
 
     Attributes:
-        refused: Partitions at which the client gets nothing, with the offset it has asked for.
+        refused: Partitions of which the client gets nothing, though there is something.
     """
 
     def __init__(self, send: Callable[..., Awaitable[Any]]) -> None:
-        self.refused: dict[TopicPartition, int] = {}
+        self.refused: dict[TopicPartition, Refused] = {}
         self._send = send
 
     async def send(self, node_id: int, request: Any, **more: Any) -> Any:  # noqa: ANN401 - aiokafka ships no types
@@ -45,8 +54,17 @@ class Sieve:
         """The answer of one partition up to the first batch that must not be seen."""
         code, data = part[1], part[-1] or b""
         readable = readable_bytes(data)
-        if code in BROKEN or (data and not readable):
-            self.refused[source] = asked[source]
+        is_empty = code == NoError.errno and not readable and asked[source] < _stable_offset(part)
+        if code in BROKEN or is_empty:
+            now = Refused(asked[source], time.monotonic(), is_mute=code == NoError.errno and not data)
+            before = self.refused.get(source, now)
+            self.refused[source] = before if (before.offset, before.is_mute) == (now.offset, now.is_mute) else now
         else:
             self.refused.pop(source, None)
         return part if readable == len(data) else (*part[:-1], data[:readable])
+
+
+def _stable_offset(part: tuple[Any, ...]) -> int:
+    """Up to where the partition may be read."""
+    end, stable = int(part[2]), int(part[3])
+    return end if stable < 0 else min(end, stable)
