@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.legacy_records import _LegacyRecordBatchPy
-from aiokafka.record.util import decode_varint
+from aiokafka.record.util import decode_varint_py as decode_varint  # the compiled one reads beyond the end
 
 from stream.unpacking import TooLargeError, check_unpacking
 
@@ -245,7 +245,7 @@ def _read_records(source: TopicPartition, parsed: _DefaultRecordBatchPy, found: 
     for _ in range(parsed._num_records):  # noqa: SLF001 - has no accessor
         begin = parsed._pos  # noqa: SLF001 - as above
         try:
-            message = parsed._read_msg()  # noqa: SLF001 - as above
+            message = parsed._read_msg(decode_varint)  # noqa: SLF001 - as above
         except Exception as error:  # noqa: BLE001 - whatever the bytes lead to
             damage, end = _refused(source, parsed, begin, offset, error)
             found.damage.append(damage)
@@ -335,7 +335,7 @@ class _LostTransactions:
 
 def _ends_aborted(batch: _DefaultRecordBatchPy) -> bool:
     try:
-        return bool(batch._read_msg().key == ABORT)  # noqa: SLF001 - has no accessor
+        return bool(batch._read_msg(decode_varint).key == ABORT)  # noqa: SLF001 - has no accessor
     except (ValueError, IndexError):
         return False
 

@@ -164,6 +164,14 @@ def test_records_that_are_cut_off_in_their_batch_are_damage() -> None:
     assert found.next_offset == 2
 
 
+def test_a_record_that_claims_a_gigabyte_of_key_is_not_read_beyond_its_end() -> None:
+    """The checksum is sound; the compiled reader of such numbers would leave the batch, and the process would end."""
+    record = bytes([20, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 8, 0, 0])
+    found = read(packed_batch(0, 0, record) + batch(1, b"b"))
+    assert [(one.record.offset, one.reason) for one in found.damage] == [(0, DamageReason.STRUCTURE)]
+    assert found.next_offset == 1
+
+
 def test_messages_of_old_formats_are_read() -> None:
     """Logs that older brokers wrote hold them still; a broken one is damage."""
     good = legacy_message(0, b"old")
