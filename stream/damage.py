@@ -13,7 +13,9 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.legacy_records import _LegacyRecordBatchPy
-from aiokafka.record.util import decode_varint
+from aiokafka.record.util import decode_varint_py as decode_varint  # the compiled one reads beyond the end
+
+from stream.unpacking import TooLargeError, check_unpacking
 
 type KafkaRecord = ConsumerRecord[bytes, bytes]
 
@@ -23,6 +25,10 @@ MAGIC_PLACE = 16
 NEWEST_MAGIC = 2
 ABORT = b"\x00\x00\x00\x00"  # key of the control record that ends an aborted transaction: version 0, type 0
 NO_TIME = -1
+CODEC_BITS = 0x07
+LEGACY_ATTRIBUTES_PLACE = 17
+# A broker takes batches of 1 MiB, unless it is told otherwise; readings shrink to a twentieth at best.
+UNPACKED_BYTES_MAXIMUM = 64 * 1024 * 1024
 
 
 class DamageReason(enum.Enum):
@@ -34,6 +40,8 @@ class DamageReason(enum.Enum):
     """The bytes of the batch are not those that were written."""
     COMPRESSION = "bad_compression"
     """The codec of the batch is not known, or can not unpack it."""
+    UNPACKED_SIZE = "unpacks_too_large"
+    """The batch unpacks to more than 64 MiB."""
     MAGIC = "unknown_magic"
     """The batch is of a format that is not known."""
     STRUCTURE = "bad_structure"
@@ -104,6 +112,22 @@ def salvage(source: TopicPartition, data: bytes, offset: int, end_offset: int, a
     return found
 
 
+def readable_bytes(data: bytes) -> int:
+    """How many bytes the client may be given: up to a batch of a format that it does not know, or takes for another.
+
+    The same for one that unpacks to too much. What else is wrong with a batch the client finds out by itself.
+    """
+    place = 0
+    for batch in _batches(data):
+        try:
+            _check_form(batch.data)
+        except Unreadable as error:
+            if error.reason in {DamageReason.MAGIC, DamageReason.UNPACKED_SIZE}:
+                return place
+        place += len(batch.data)
+    return len(data)
+
+
 def damaged_range(source: TopicPartition, first: int, last: int, reason: DamageReason, detail: str) -> Damage:
     """Damage of which no bytes are left."""
     return Damage(_record(source, first, None, None), last, reason, detail)
@@ -161,9 +185,7 @@ def _end_of_damaged(batch: _Batch, offset: int, end_offset: int) -> int:
 
 def _read_batch(source: TopicPartition, batch: _Batch, lost: "_LostTransactions") -> Salvage:
     """All records of a batch. Raises Unreadable."""
-    magic = batch.data[MAGIC_PLACE]
-    if magic > NEWEST_MAGIC:
-        raise Unreadable(DamageReason.MAGIC, f"batch has magic {magic}, wanted at most {NEWEST_MAGIC}")
+    magic = _check_magic(batch.data)
     if magic < NEWEST_MAGIC:
         return _read_legacy(source, batch, magic)
     try:
@@ -175,6 +197,7 @@ def _read_batch(source: TopicPartition, batch: _Batch, lost: "_LostTransactions"
     nothing = Salvage([], [], parsed.next_offset)
     if lost.holds(parsed) or parsed.is_control_batch:
         return nothing
+    _check_form(batch.data)
     try:
         parsed._maybe_uncompress()  # noqa: SLF001 - its iterator does the same, and then gives all up at one bad record
     except Exception as error:  # each codec has exceptions of its own
@@ -183,13 +206,46 @@ def _read_batch(source: TopicPartition, batch: _Batch, lost: "_LostTransactions"
     return _read_records(source, parsed, nothing)
 
 
+def _check_magic(data: bytes) -> int:
+    """The magic number. Raises Unreadable if it is unknown; no checksum tells, as it is not under one."""
+    magic = data[MAGIC_PLACE]
+    if magic > NEWEST_MAGIC:
+        raise Unreadable(DamageReason.MAGIC, f"batch has magic {magic}, wanted at most {NEWEST_MAGIC}")
+    return magic
+
+
+def _check_form(data: bytes) -> None:
+    """Raises Unreadable if the format is unknown, or what is packed is no sound packing or too much."""
+    codec, packed = _packed(data, _check_magic(data))
+    try:
+        check_unpacking(codec, packed, UNPACKED_BYTES_MAXIMUM)
+    except TooLargeError as error:
+        raise Unreadable(DamageReason.UNPACKED_SIZE, str(error)) from error
+    except Exception as error:  # each codec has exceptions of its own
+        raise Unreadable(DamageReason.COMPRESSION, f"codec {codec}: {type(error).__name__}: {error}") from error
+
+
+def _packed(data: bytes, magic: int) -> tuple[int, bytes]:
+    """Codec and packed bytes of a batch or of an old message; nothing if it ends before them."""
+    head = _DefaultRecordBatchPy.HEADER_STRUCT
+    if magic == NEWEST_MAGIC:
+        return (head.unpack_from(data)[5] & CODEC_BITS, data[head.size :]) if len(data) >= head.size else (0, b"")
+    try:
+        codec = data[LEGACY_ATTRIBUTES_PLACE] & CODEC_BITS
+        place = LEGACY_ATTRIBUTES_PLACE + 1 + 8 * magic  # messages of magic 1 have a time
+        (key_length,) = struct.unpack_from(">i", data, place)
+        return codec, data[place + 4 + max(0, key_length) + 4 :]
+    except (IndexError, struct.error):
+        return 0, b""
+
+
 def _read_records(source: TopicPartition, parsed: _DefaultRecordBatchPy, found: Salvage) -> Salvage:
     """Record by record; one that is refused ends where its length says, if there is such a place."""
     offset, last = parsed.base_offset, parsed.next_offset - 1
     for _ in range(parsed._num_records):  # noqa: SLF001 - has no accessor
         begin = parsed._pos  # noqa: SLF001 - as above
         try:
-            message = parsed._read_msg()  # noqa: SLF001 - as above
+            message = parsed._read_msg(decode_varint)  # noqa: SLF001 - as above
         except Exception as error:  # noqa: BLE001 - whatever the bytes lead to
             damage, end = _refused(source, parsed, begin, offset, error)
             found.damage.append(damage)
@@ -248,6 +304,7 @@ def _contents(data: bytes, body: int) -> tuple[int, bytes | None, bytes | None]:
 
 def _read_legacy(source: TopicPartition, batch: _Batch, magic: int) -> Salvage:
     """A message of the formats before Kafka 0.11, which holds one record or, compressed, several."""
+    _check_form(batch.data)
     try:
         parsed = _LegacyRecordBatchPy(batch.data, magic)
         is_sound = parsed.validate_crc()
@@ -278,7 +335,7 @@ class _LostTransactions:
 
 def _ends_aborted(batch: _DefaultRecordBatchPy) -> bool:
     try:
-        return bool(batch._read_msg().key == ABORT)  # noqa: SLF001 - has no accessor
+        return bool(batch._read_msg(decode_varint).key == ABORT)  # noqa: SLF001 - has no accessor
     except (ValueError, IndexError):
         return False
 

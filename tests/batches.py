@@ -1,7 +1,9 @@
 """Batches as they travel to a Kafka and lie in its log, built by the client's own classes, to be broken in tests."""
 
 import struct
+import zlib
 
+import cramjam
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import NotLeaderForPartitionError
@@ -16,6 +18,8 @@ from stream.settings import KafkaSettings
 TIME = 1_700_000_000_000
 CHECKSUM_PLACE, CHECKED_PLACE = 17, 21
 CONTROL = 0x20
+HEAD_BYTES = 61
+GZIP, LZ4, ZSTD = 1, 3, 4
 
 
 class HeaderKey(str):
@@ -44,6 +48,26 @@ def batch(
         headers = [(HeaderKey(header.hex()), b"v")] if place == header_of else []
         builder.append(place, TIME, key, value, headers)
     return struct.pack(">q", base_offset) + bytes(builder.build())[8:]
+
+
+def bomb(base_offset: int, codec: int, megabytes: int) -> bytes:
+    """A batch that unpacks to so much."""
+    piece = bytes(1 << 20)
+    if codec == GZIP:
+        packer = zlib.compressobj(wbits=31)
+        packed = b"".join([packer.compress(piece) for _ in range(megabytes)]) + packer.flush()
+    else:
+        pack = cramjam.lz4.compress if codec == LZ4 else cramjam.zstd.compress
+        packed = bytes(pack(piece)) * megabytes if codec == ZSTD else bytes(pack(bytes(megabytes << 20)))
+    return packed_batch(base_offset, codec, packed)
+
+
+def packed_batch(base_offset: int, codec: int, packed: bytes) -> bytes:
+    """A batch of one record that holds these bytes for its packed records."""
+    head = bytearray(batch(base_offset, b"")[:HEAD_BYTES])
+    head[8:12] = struct.pack(">i", HEAD_BYTES - 12 + len(packed))
+    head[22] |= codec
+    return with_checksum(bytes(head) + packed)
 
 
 def control_batch(base_offset: int, *, producer_id: int, commits: bool) -> bytes:

@@ -20,6 +20,7 @@ from stream.detect.offsets import Part, Partition
 from stream.detect.starts import Before, find_starts
 from stream.lives import NO_LIFE, topic_lives
 from stream.salvage import position_of, salvage_partition, waiting
+from stream.sieve import Refused, Sieve
 
 log = structlog.get_logger()
 
@@ -27,6 +28,8 @@ type KafkaPart = Part[ConsumerRecord[bytes, bytes]]
 
 FETCH_WAIT_MILLISECONDS = 100
 RETRY_SECONDS = 0.5
+# A broker that keeps old records elsewhere may give nothing for a while; one whose log is broken, for ever.
+MUTE_SECONDS = 15.0
 
 
 class Fetched(NamedTuple):
@@ -74,6 +77,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._read_to: dict[Partition, int] = {}
         self._went_back: set[Partition] = set()
         self._seen: dict[str, str] = {}
+        self._sieve: Sieve | None = None
 
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
@@ -82,6 +86,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MILLISECONDS  # noqa: SLF001 - has no setting in Faust
         # What a transaction has not committed is nobody's to read. Faust ties this to transactions of its own.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - as above
+        client = consumer._client  # noqa: SLF001 - as above
+        self._sieve = Sieve(client.send)
+        client.send = self._sieve.send
         return consumer
 
     # Fetching
@@ -140,7 +147,21 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 maximum = None if maximum is None else maximum - len(part.records)
             if maximum is not None and maximum <= 0:
                 break
+        for source, refused in self._refused(active):
+            before = position_of(consumer, source)
+            is_here = source not in parts and before == refused.offset
+            if is_here and not self._is_back(consumer, Partition(*source), refused.offset):
+                part = await self._salvage(consumer, source, refused.offset, is_mute=refused.is_mute)
+                if part is not None:
+                    parts[source] = part
         return parts
+
+    def _refused(self, active: Iterable[TP]) -> list[tuple[TP, Refused]]:
+        """Partitions of which the client gets nothing as long as they are read from this offset."""
+        refused = {} if self._sieve is None else self._sieve.refused
+        latest = time.monotonic() - MUTE_SECONDS
+        here = [(source, refused[source]) for source in active if source in refused]
+        return [(source, one) for source, one in here if not one.is_mute or one.since < latest]
 
     async def _take(self, consumer: AIOKafkaConsumer, source: TP, maximum: int | None) -> KafkaPart | None:
         """What the client holds of one partition; None if that leads nowhere."""
@@ -155,7 +176,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             log.warning(
                 "fetch_damaged", topic=source.topic, partition=source.partition, offset=before, error=repr(error)
             )
-            return await self._salvage(consumer, source)
+            return await self._salvage(consumer, source, before)
         after = position_of(consumer, source)
         if after is None or after <= before:
             return None
@@ -170,17 +191,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._went_back.add(source)
         return True
 
-    async def _salvage(self, consumer: AIOKafkaConsumer, source: TP) -> KafkaPart | None:
-        offset = position_of(consumer, source)
-        if offset is None:
-            return None
+    async def _salvage(
+        self, consumer: AIOKafkaConsumer, source: TP, offset: int, *, is_mute: bool = False
+    ) -> KafkaPart | None:
+        """What can be read from `offset` on; the client may have gone on from there without it."""
+        position = position_of(consumer, source)
         try:
-            found = await salvage_partition(consumer, source, offset)
+            found = await salvage_partition(consumer, source, offset, is_mute=is_mute)
         except KafkaError as error:
             log.warning("fetch_refused", topic=source.topic, partition=source.partition, error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
             return None
-        if position_of(consumer, source) != offset or found.next_offset <= offset:
+        if position is None or position_of(consumer, source) != position or found.next_offset <= offset:
             return None  # sought elsewhere meanwhile, or the broker gave nothing
         consumer.seek(source, found.next_offset)
         self._read_to[Partition(*source)] = found.next_offset

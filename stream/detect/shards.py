@@ -48,15 +48,20 @@ class OwnedPartition:
         self._saving = asyncio.Lock()
         self._unfinished: deque[KafkaBatch] = deque()
 
-    def begin(self, offset: int, life: str) -> None:
-        """Samples come from this offset on, in this life of their topic: the rows' offsets of another say nothing."""
+    def begin(self, offset: int, life: str) -> bool:
+        """Samples come from this offset on, in this life of their topic; tells whether the state is of another one.
+
+        The rows' offsets then say nothing, and are forgotten.
+        """
         self.processed_offset = offset
         if self._book.life in {"", life} or not life:
             self._book.life = life
-            return
+            return False
+        log.warning("state_of_another_topic", partition=self.number, of=self._book.life, now=life, read_from=offset)
         self.shard.forget_offsets()
         self._book.outlive(life)
         self.note_changes(offset)
+        return True
 
     def note_changes(self, offset: int, batch: KafkaBatch | None = None) -> None:
         """All before `offset` is processed; `batch` is done as soon as what changed is saved."""
@@ -169,13 +174,17 @@ class Shards:
     def begin(
         self, offsets: Mapping[Partition, int], lives: Mapping[Partition, str], anew: Collection[Partition]
     ) -> None:
-        """Reading starts at these offsets. Topics made anew are told."""
-        for source in anew:
-            self._metrics.made_anew.labels(source.topic).inc()
+        """Reading starts at these offsets. Topics made anew are told.
+
+        State tells it of the samples topic even where Kafka has no commits to tell it by, as in a restored cluster.
+        """
+        told = set(anew)
         for source, offset in offsets.items():
             owned = self._owned.get(source.partition)
-            if source.topic == self._topic and owned is not None:
-                owned.begin(offset, lives.get(source, ""))
+            if source.topic == self._topic and owned is not None and owned.begin(offset, lives.get(source, "")):
+                told.add(source)
+        for source in told:
+            self._metrics.made_anew.labels(source.topic).inc()
         self.recovered.set()
 
     async def settle(self) -> None:

@@ -12,7 +12,7 @@ from detectors.samples import Sample
 from detectors.signals import HostStatus, Signal
 from stream.detect.orders import ObeyingShard
 from stream.detect.outbox import Message, Publisher
-from stream.detect.pages import PAGE_BYTES_MAXIMUM, PageBook, PageRecord, Writer, decode_page, generation_of
+from stream.detect.pages import PAGE_BYTES_MAXIMUM, Page, PageBook, PageRecord, Writer, decode_page, generation_of
 from stream.errors import StateError
 from stream.kafka import open_consumer
 from stream.settings import KafkaSettings
@@ -129,16 +129,17 @@ def restore(
 ) -> PageBook:
     """Load the pages of one partition into an empty shard, row by row, and begin a book of pages for `writer`.
 
-    A page or row that cannot be read is told in the log and left where it is: its hosts are learned anew.
+    A page or row that cannot be read is told in the log and left where it is: its hosts are learned anew. Where pages
+    of several lives of the samples topic are left, the offsets of all but the last say nothing, and are forgotten.
     """
     book = PageBook(writer, page_bytes_maximum)
     found: dict[bytes, list[int]] = {}
     through_offset = 0
-    for key in keys_by_life(pages):
-        page = decode_page(key, pages[key])
-        if page.life != book.life:
-            shard.forget_offsets()  # else a row of an earlier life passes for the newer one, and its host for silent
-            book.life = page.life
+    for key, page in by_life(pages):
+        if book.life and page.life not in {"", book.life}:
+            shard.forget_offsets()
+            through_offset = 0
+        book.life = page.life or book.life
         try:
             found[key] = [shard.load_row(row) for row in page.rows]
         except RowError as error:
@@ -150,20 +151,20 @@ def restore(
     return book
 
 
-def keys_by_life(pages: Mapping[bytes, bytes]) -> list[bytes]:
-    """The keys of the pages that can be read, those of the latest life of the samples topic last.
+def by_life(pages: Mapping[bytes, bytes]) -> list[tuple[bytes, Page]]:
+    """The pages that can be read, those of the latest life of the samples topic last.
 
     A worker that ends before all rows are saved again leaves pages of several lives; the latest is that of the newest
     generation. Should it be another, as in a cluster built anew, it is not the life that is read: nothing counts then.
     """
-    lives: dict[bytes, str] = {}
+    read: list[tuple[bytes, Page]] = []
     newest: dict[str, int] = {}
     for key, value in pages.items():
         try:
-            generation, life = generation_of(key), decode_page(key, value).life
+            generation, page = generation_of(key), decode_page(key, value)
         except StateError as error:
             log.warning("state_page_refused", key=key, error=str(error))
             continue
-        lives[key] = life
-        newest[life] = max(generation, newest.get(life, generation))
-    return sorted(lives, key=lambda key: (newest[lives[key]], lives[key]))
+        read.append((key, page))
+        newest[page.life] = max(generation, newest.get(page.life, generation))
+    return sorted(read, key=lambda one: (newest[one[1].life], one[1].life))

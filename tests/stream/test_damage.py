@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.record.util import calc_crc32c
 
-from stream.damage import Aborted, DamageReason, Salvage, salvage
-from tests.batches import batch, control_batch, legacy_message, with_checksum
+from stream.damage import Aborted, DamageReason, Salvage, readable_bytes, salvage
+from tests.batches import GZIP, LZ4, ZSTD, batch, bomb, control_batch, legacy_message, packed_batch, with_checksum
 
 SOURCE = TopicPartition("metrics", 3)
 END = 1000
@@ -52,6 +53,55 @@ BROKEN_BATCHES = [
     pytest.param(of_codec_7, DamageReason.COMPRESSION, id="codec"),
     pytest.param(unpackable, DamageReason.COMPRESSION, id="can not be unpacked"),
 ]
+
+
+@pytest.mark.parametrize(
+    "codec", [pytest.param(GZIP, id="gzip"), pytest.param(LZ4, id="lz4"), pytest.param(ZSTD, id="zstd")]
+)
+def test_a_batch_that_unpacks_to_too_much_is_damage_and_takes_no_memory(codec: int) -> None:
+    """A few kilobytes of 300 MB: the client gets what stands before it, the batch is told, what follows is read."""
+    before, exploding = batch(0, b"a"), bomb(1, codec, 300)
+    log = before + exploding + batch(2, b"b")
+    used_bytes = peak_bytes(reset=True)
+    assert readable_bytes(log) == len(before)
+    found = read(log)
+    assert peak_bytes() - used_bytes < 150 << 20
+    assert values(found) == [(0, b"a")]
+    (damage,) = found.damage
+    assert (damage.record.offset, damage.last_offset, damage.reason) == (1, 1, DamageReason.UNPACKED_SIZE)
+    assert damage.record.value == exploding
+    assert values(read(log, found.next_offset)) == [(2, b"b")]
+
+
+def peak_bytes(*, reset: bool = False) -> int:
+    """The most memory that this process has had since the last reset."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) << 10
+
+
+PACKED = [
+    pytest.param(packed_batch(0, GZIP, b"no gzip" * 20_000), id="no gzip"),
+    pytest.param(packed_batch(0, ZSTD, b"no zstd" * 20_000), id="no zstd"),
+    pytest.param(bomb(0, GZIP, 60), id="60 MB of gzip"),
+    pytest.param(bomb(0, ZSTD, 60), id="60 MB of zstd"),
+    pytest.param(batch(0, b"x" * 100_000, codec=2), id="snappy"),
+    pytest.param(legacy_message(0, b"old"), id="an old format"),
+    pytest.param(batch(0, b"a")[:-1], id="half a batch"),
+    pytest.param(flip_value(batch(0, b"a")), id="wrong checksum"),
+]
+
+
+@pytest.mark.parametrize("data", PACKED)
+def test_what_harms_nobody_is_left_to_the_client(data: bytes) -> None:
+    """What it can not read it refuses by itself."""
+    assert readable_bytes(data) == len(data)
+
+
+def test_a_batch_of_unknown_magic_is_kept_from_the_client() -> None:
+    """It would be taken for one of the newest known, as the magic number is not under the checksum."""
+    assert readable_bytes(batch(0, b"a") + of_magic_9(batch(1, b"b"))) == len(batch(0, b"a"))
 
 
 @pytest.mark.parametrize(("spoil", "reason"), BROKEN_BATCHES)
@@ -112,6 +162,14 @@ def test_records_that_are_cut_off_in_their_batch_are_damage() -> None:
         (1, 1, DamageReason.STRUCTURE)
     ]
     assert found.next_offset == 2
+
+
+def test_a_record_that_claims_a_gigabyte_of_key_is_not_read_beyond_its_end() -> None:
+    """The checksum is sound; the compiled reader of such numbers would leave the batch, and the process would end."""
+    record = bytes([20, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 8, 0, 0])
+    found = read(packed_batch(0, 0, record) + batch(1, b"b"))
+    assert [(one.record.offset, one.reason) for one in found.damage] == [(0, DamageReason.STRUCTURE)]
+    assert found.next_offset == 1
 
 
 def test_messages_of_old_formats_are_read() -> None:

@@ -15,7 +15,7 @@ from stream.broker.embedded import EmbeddedBroker
 from stream.kafka import connection, open_admin
 from stream.settings import KafkaSettings, Settings
 from stream.topics import ensure_topics
-from tests.batches import batch, write_batch
+from tests.batches import ZSTD, batch, write_batch
 from tests.java import write_by_java
 from tests.kafka import Kafka
 from tests.stream.detect.storms import Fleet, wait_until_all_committed
@@ -153,6 +153,37 @@ async def test_a_log_that_is_damaged_on_disk_stops_nobody(
         for one in await letters(settings)
     ]
     assert sorted(told) == [("bad_checksum", "2", "3"), ("unknown_magic", "6", "7")]
+
+
+@pytest.mark.timeout(120)
+async def test_batches_that_explode_or_are_of_the_future_stop_nobody(
+    private_broker: Callable[[], EmbeddedBroker], tmp_path: Path
+) -> None:
+    """A checksum tells neither: each is in the dead letter, and what stands before and after it is read."""
+    broker = await asyncio.to_thread(private_broker)
+    settings = storm_settings(Kafka(broker.bootstrap_servers))
+    await ensure_topics(settings)
+    topic = settings.topics.metrics
+    for number in range(4):
+        if number == 2:
+            await write_batch(settings.kafka, topic, 0, batch(0, b"x" * 100_000_000, codec=ZSTD))
+        await write_by_python(settings.kafka, topic, [reading(f"web-{number}")], None)
+    await asyncio.to_thread(broker.stop)
+    log = broker.folder / "data" / f"{topic}-0" / f"{0:020}.log"
+    log.write_bytes(of_the_future(log.read_bytes(), 1))
+    await asyncio.to_thread(broker.start)
+    assert await samples_of(settings, tmp_path) == {"web-0": 1, "web-2": 1, "web-3": 1}
+    told = [(header(one, "error.reason"), header(one, "src.offset")) for one in await letters(settings)]
+    assert sorted(told) == [("unknown_magic", "1"), ("unpacks_too_large", "2")]
+
+
+def of_the_future(data: bytes, batch_number: int) -> bytes:
+    """One batch of a log has another magic number, and a sound checksum."""
+    spoiled, place = bytearray(data), 0
+    for _ in range(batch_number):
+        place += 12 + int.from_bytes(data[place + 8 : place + 12])
+    spoiled[place + 16] = 3
+    return bytes(spoiled)
 
 
 def spoil(data: bytes) -> bytes:

@@ -221,6 +221,32 @@ def test_rows_left_of_an_earlier_life_hide_no_record(*, is_latest_first: bool) -
     assert shard.refusals.duplicates == 0
 
 
+def test_pages_of_two_lives_are_left_by_a_worker_that_ended_between_them() -> None:
+    """Offsets of the earlier life say nothing of the records that come now; what was saved in the later one stays."""
+    shard, pages = CountingShard(0), dict[bytes, bytes]()
+    shard.apply([(90, sample("a", 0)), (91, sample("b", 1)), (92, sample("a", 7))])
+    earlier = PageBook(Writer(1, "old"), page_bytes_maximum=1)
+    earlier.life = "first"
+    earlier.changed(shard.take_dirty(), 0.0)
+    pages |= {one.key: one.value or b"" for one in earlier.take(shard.row_state, 93, FOREVER, FOREVER).records}
+    shard.forget_offsets()
+    shard.take_dirty()
+    shard.apply([(3, sample("b", 2))])
+    later = PageBook(Writer(2, "new"))
+    later.life = "second"
+    later.changed(shard.take_dirty(), 0.0)
+    pages |= {
+        one.key: one.value or b"" for one in later.take(lambda _row: shard.row_state(1), 4, FOREVER, FOREVER).records
+    }
+    found = CountingShard(0)
+    book = restore(found, pages, Writer(3, "me"), 0.0)
+    tallies = {tally.host: (tally.applied_offset, tally.samples) for tally in found.tallies}
+    assert tallies == {"a": (-1, 2), "b": (3, 2)}
+    assert book.life == "second"
+    found.apply([(4, sample("a", 14))])
+    assert (found.refusals.duplicates, {one.host: one.samples for one in found.tallies}) == (0, {"a": 3, "b": 2})
+
+
 def sample(host: str, offset: int) -> Sample:
     """A sample whose place in the source is its offset here; the more sources a host has had, the larger its row."""
     return MetricSample(host, float(offset), {}, Source(f"metrics-{offset % 7}", 0, offset))
