@@ -5,6 +5,7 @@ Exit status: 0 fine, 1 the answer is no, 2 wrong usage, settings or files, 3 Kaf
 """
 
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -294,6 +295,7 @@ def broker(config: Config = None) -> None:
 def main() -> None:
     """Run the command line; every error that was foreseen becomes one clear line and an exit status."""
     open_outlets()
+    logging.getLogger().addHandler(logging.NullHandler())  # errors are told once, not by the Kafka client at each try
     try:
         app()
     except KeyboardInterrupt:

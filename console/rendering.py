@@ -4,7 +4,7 @@ State is told by words and marks, with colour on top: it can be read without see
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -19,6 +19,7 @@ from console.queries import (
     Explanation,
     IncidentRow,
     Phase,
+    RuleRow,
     RulesAnswer,
     Step,
 )
@@ -158,6 +159,13 @@ def draw_audit_line(line: AuditLine) -> Text:
     )
 
 
+def _disarmed(rules: Sequence[RuleRow]) -> Iterator[str]:
+    """Which rules can never act and why, those of one cause together."""
+    for cause in dict.fromkeys(row.not_armed for row in rules if row.not_armed):
+        names = [row.rule for row in rules if row.not_armed == cause]
+        yield f"rule{'s' * (len(names) > 1)} {', '.join(names)} {'are' if len(names) > 1 else 'is'} not armed: {cause}"
+
+
 def draw_rules(answer: RulesAnswer) -> RenderableType:
     """Every rule with the hosts it is meant for, below a line that says that all files are sound."""
     table = borderless("rule", "mode", "playbook", "answers", "cooldown", "attempts", "hosts")
@@ -173,11 +181,9 @@ def draw_rules(answer: RulesAnswer) -> RenderableType:
         )
     line = f"sound: {answer.hosts} hosts, playbooks {', '.join(answer.playbooks)}"
     protected = f"; never touched: {', '.join(answer.protected_hosts)}" if answer.protected_hosts else ""
-    warnings = [
-        plain(f"▲ rule {row.rule} is not armed: {row.not_armed}", "yellow") for row in answer.rules if row.not_armed
-    ]
-    told = [each.words for each in answer.breaches] + [each.words for each in answer.shared_addresses]
-    warnings += [plain(f"▲ {each}", "yellow") for each in told]
+    told = [*_disarmed(answer.rules)]
+    told += [each.words for each in answer.breaches] + [each.words for each in answer.shared_addresses]
+    warnings = [plain(f"▲ {each}", "yellow") for each in told]
     return Group(Text.assemble(("✓ ", "green"), plain(line + protected)), table, *warnings)
 
 

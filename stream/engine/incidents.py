@@ -186,6 +186,8 @@ def worn_out_reason(incident: Incident) -> str:
     if decision is None or decision.verdict is not Verdict.DENY or decision.reason != "host_attempts_exhausted":
         return ""
     gate = decision.gates[-1]
+    if gate.value == "0":
+        return ""  # a limit of 0 allows nothing, and nothing was tried
     return (
         f"host_attempts_exhausted: {gate.value} runs on {incident.host} lately, limit {gate.limit}; "
         "the host is in trouble still or again: what causes it is not repaired"
