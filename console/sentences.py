@@ -67,6 +67,7 @@ REASONS = {
     "runner_not_ready": "no run can begin on the engine's machine",
     "recovered_unproven": "its signals have cleared after a run of which nobody knows what it did",
     "engine_gone": "its engine ended in the middle of it",
+    "engine_stopping": "its engine was being stopped, and begins nothing new",
     "engine_stopped": "its engine was stopped in the middle of it",
     "fleet_event": "several hosts of its group are in trouble together, which suggests a common cause",
     "host_locked": "another run on this host has not ended",

@@ -128,6 +128,7 @@ class EngineContext:
     rules_time: float = 0.0
     rules_problem: str = ""
     tidy_time: float = 0.0
+    is_stopping: bool = False
     fleets_time: float = 0.0
     fleets_seen: int = -1
     events: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("tidegate.engine"))

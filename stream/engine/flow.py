@@ -108,6 +108,7 @@ async def work(
     async with engine_at_work(settings, registry, checkpoint, runner) as context:
         turns = context.tasks.create_task(take_turns(context, stopping))
         await stopping.wait()
+        context.is_stopping = True
         await asyncio.wait([turns], timeout=LAST_WORD_SECONDS)
         turns.cancel()  # with Kafka away a turn may wait for long; whatever it was at, the next start goes on
         await finish(context, grace_seconds, hurry or asyncio.Event())

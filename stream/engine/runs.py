@@ -78,11 +78,10 @@ async def run(context: EngineContext, claimed: ClaimedRun, prepared: PreparedRun
 
 
 async def start(context: EngineContext, claimed: ClaimedRun, since: float) -> bool:
-    """Write and read back the start. False when the claim is stale, was taken back, or the host has recovered."""
+    """Write and read back the start. False when the claim was taken back, here or by another engine."""
     claim = claimed.claim
-    incident = context.ledger.incident_of(claim.host)
-    if is_stale(since) or incident is None or not incident.raised:
-        reason = "claim_stale" if is_stale(since) else "recovered"
+    reason = why_not(context, claim, since)
+    if reason:
         await context.append(RunRevoked(**identity(claim), reason=reason))
         return False
     try:
@@ -99,6 +98,16 @@ async def start(context: EngineContext, claimed: ClaimedRun, since: float) -> bo
         await context.append(RunUnknown(**identity(claim), reason="start_stale"))
         return False
     return True
+
+
+def why_not(context: EngineContext, claim: RunClaimed, since: float) -> str:
+    """Why a claimed run is not started after all, empty if it is."""
+    if context.is_stopping:
+        return "engine_stopping"
+    incident = context.ledger.incident_of(claim.host)
+    if is_stale(since):
+        return "claim_stale"
+    return "" if incident is not None and incident.raised else "recovered"
 
 
 def is_stale(since: float) -> bool:

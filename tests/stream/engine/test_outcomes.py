@@ -136,6 +136,25 @@ async def test_a_stop_waits_for_the_run_and_says_so(
     assert 45 <= seconds <= 60  # the playbook's 30, and 30 to end what it started
 
 
+async def test_a_stop_begins_nothing_new(kafka: Kafka, tmp_path: Path) -> None:
+    """A run that was claimed when the stop came is given back: no attempt, and the next start decides anew."""
+    async with fleet(kafka, tmp_path) as one:
+        stopping, runner = asyncio.Event(), FakeRunner()
+
+        def at(name: str) -> None:
+            if name == "W4":  # claimed, not started
+                stopping.set()
+
+        engine = asyncio.create_task(work(one.settings, stopping, checkpoint=at, runner=runner))
+        await one.fail()
+        await asyncio.wait_for(engine, 40)
+        assert runner.played == []
+        assert [tag for tag in await one.tags() if tag.startswith("run.")] == ["run.claimed", "run.revoked"]
+        async with one.engine(runner=runner):
+            await one.wait_for("run.finished")
+        assert len(runner.played) == 1
+
+
 async def test_a_second_signal_ends_the_run_at_once(kafka: Kafka, tmp_path: Path) -> None:
     """Who does not want to wait gets an unknown outcome, which the next start looks into."""
     async with fleet(kafka, tmp_path) as one:
