@@ -69,7 +69,7 @@ class Shard:
             self._next_offset = max(self._next_offset, offset + 1)
             if isinstance(sample, UnreadSample) and sample.is_guess and sample.host not in self._rows:
                 continue
-            row = self._row(sample.host)
+            row = self._row(sample.host, is_unread=isinstance(sample, UnreadSample))
             if row is None:
                 self.refusals.hosts += 1
                 continue
@@ -187,11 +187,13 @@ class Shard:
         dirty, self._dirty = self._dirty, {}
         return dirty
 
-    def _row(self, host: str) -> int | None:
+    def _row(self, host: str, *, is_unread: bool = False) -> int | None:
         row = self._rows.get(host)
         if row is not None:
             return row
-        if self.rows >= self.settings.hosts_maximum or not 0 < len(host) <= self.settings.name_length_maximum:
+        # What can not be read may name any number of hosts: half of the places are for those that can be.
+        places = self.settings.hosts_maximum // 2 if is_unread else self.settings.hosts_maximum
+        if self.rows >= places or not 0 < len(host) <= self.settings.name_length_maximum:
             return None
         return self._add(HostModel(host, self.partition, self.settings, self.seed))
 

@@ -96,6 +96,17 @@ def test_a_host_that_was_never_readable_is_in_the_roster(*, is_guess: bool, rows
     assert feed.shard.refusals.hosts == 0
 
 
+def test_hosts_of_which_nothing_can_be_read_leave_places_to_the_others() -> None:
+    """Whatever names refused records make up, half of the places are left."""
+    shard = Shard(2, DetectorSettings(hosts_maximum=10))
+    for number in range(50):
+        shard.apply([(number, UnreadSample(f"made-up-{number}", 0.0, "bad_time", "", Source("metrics", 0, number)))])
+    assert (shard.rows, shard.refusals.hosts) == (5, 45)
+    for number in range(50, 56):
+        shard.apply([(number, MetricSample(f"real-{number}", BEGIN, {"x": 1.0}, Source("metrics", 0, number)))])
+    assert (shard.rows, shard.refusals.hosts) == (10, 46)
+
+
 def test_life_survives_a_restart() -> None:
     """Unreadable, with its reason, and the clock; of two copies at one offset the unreadable one is the later."""
     feed = Feed()
