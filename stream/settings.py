@@ -91,8 +91,8 @@ class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_bytes_per_second: Positive = 8_000_000
     """Budget for writing model state, per worker."""
     hosts_maximum: Positive = 10_000
-    """Hosts that one partition keeps a model of; further new hosts are refused and counted. Hosts of which nothing can be
-    read take half of the places at most.
+    """Hosts that one partition keeps a model of; further new hosts are refused and counted. Hosts of which nothing can
+    be read take half of the places at most.
     """
     series_maximum: Positive = 500
     """Series of one host; further new series are dropped and counted."""
