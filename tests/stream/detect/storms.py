@@ -100,26 +100,29 @@ class Fleet:
 class Load:
     """A seeded stream of metric records over `hosts` hosts; about one in `poison_every` is bad in some way.
 
+    A host's records are spread over all partitions, or with `keyed` in one, where they stay in order of time.
+
     Attributes:
         good: Host → how many good records it was sent.
         bad: Reason → how many records must reach the dead letter with it.
     """
 
-    def __init__(self, seed: int, hosts: int, poison_every: int, *, breaks_shard: bool) -> None:
+    def __init__(self, seed: int, hosts: int, poison_every: int, *, breaks_shard: bool, keyed: bool = False) -> None:
         self.good: dict[str, int] = defaultdict(int)
         self.bad: dict[str, int] = defaultdict(int)
         self._random = random.Random(seed)  # noqa: S311 - a reproducible load
         self._hosts = [f"host-{number}" for number in range(hosts)]
         self._poison_every = poison_every
+        self._keyed = keyed
         self._sequence = 0
         self._start_time = time.time() - 40_000
         self._bad_records = BAD_RECORDS + (BREAKING_RECORDS if breaks_shard else ())
 
     def messages(self, count: int, partitions: int) -> list[Message]:
-        """The next records, spread over the partitions at random."""
-        return [self._message(self._random.randrange(partitions)) for _ in range(count)]
+        """The next records, spread over the partitions."""
+        return [self._message(self._random.randrange(partitions), partitions) for _ in range(count)]
 
-    def _message(self, partition: int) -> Message:
+    def _message(self, partition: int, partitions: int) -> Message:
         if self._random.randrange(self._poison_every) == 0:
             reason, value = self._random.choice(self._bad_records)
             self.bad[reason] += 1
@@ -128,6 +131,8 @@ class Load:
         self._sequence += 1
         host = self._random.choice(self._hosts)
         self.good[host] += 1
+        if self._keyed:
+            partition = self._hosts.index(host) % partitions
         return Message(key=None, value=self._document(host), partition=partition)
 
     def _document(self, host: str) -> bytes:

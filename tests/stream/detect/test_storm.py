@@ -315,7 +315,7 @@ async def test_storm_loses_nothing_and_commits_nothing_early(kafka: Kafka, tmp_p
 async def test_storm_leaves_the_models_as_a_calm_run(kafka: Kafka, tmp_path: Path) -> None:
     """The shipped models after a storm are those of a calm run, byte for byte, and so are the signals."""
     settings = storm_settings(kafka)
-    load = Load(seed=21, hosts=24, poison_every=100, breaks_shard=False)
+    load = Load(seed=21, hosts=24, poison_every=100, breaks_shard=False, keyed=True)
     storm_log = await storm(settings, tmp_path, load, "models", records=50_000, beat_seconds=2.0)
 
     wanted: set[str] = set()
