@@ -1,9 +1,8 @@
 """What may have been meant by a name that no host has: a pattern, a group, a host that is not there yet, a slip."""
 
-import difflib
 import fnmatch
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,13 +11,13 @@ from console.hosts import newest_statuses
 from console.reading import read_notices
 from console.requests import ask
 from detectors.commands import Answer, Command, Refusal
+from detectors.hostnames import near
 from remediations.errors import RemediationError
 from remediations.inventory import Inventory
 from stream.engine.flow import read_hosts
 from stream.settings import Settings
 
 SHOWN = 5
-NEAR = 0.6
 _PATTERN = re.compile(r"[*?\[\]!&~,]")
 
 
@@ -43,8 +42,8 @@ def meaning(name: str, seen: Collection[str], inventory: Inventory | None) -> st
         return f"it is a pattern, wanted exact names: it fits {_listed(fnmatch.filter(sorted(seen), name)) or 'none'}"
     if known.members(name):
         return f"it is a group of the inventory, wanted exact names: its hosts are {_listed(known.members(name))}"
-    near = _listed(_nearest(name, {*seen, *known.hosts}))
-    nearest = f"; nearest: {near}" if near else ""
+    found = _listed(near(name, {*seen, *known.hosts}, SHOWN))
+    nearest = f"; nearest: {found}" if found else ""
     if known.spelling(name):
         return "the inventory has it: it is known here from its first sample on"
     return ("the inventory does not have it either" if inventory else "the inventory can not be read here") + nearest
@@ -56,12 +55,6 @@ def _inventory(settings: Settings) -> Inventory | None:
         return read_hosts(settings) if Path(settings.engine.inventory).exists() else None
     except RemediationError:
         return None
-
-
-def _nearest(name: str, names: Iterable[str]) -> list[str]:
-    """The names that differ least, whatever their case."""
-    folded = {each.lower(): each for each in sorted(names)}
-    return [folded[each] for each in difflib.get_close_matches(name.lower(), folded, SHOWN, NEAR)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -31,9 +31,13 @@ def is_short_for(short: str, long: str) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Give the known name that is spelled most like this one, empty if none is like it."""
-    by_fold = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(name.lower(), by_fold, n=1, cutoff=NEAR)
-    return by_fold[found[0]] if found else ""
+    return next(iter(near(name, known, 1)), "")
+
+
+def near(name: str, known: Iterable[str], count: int) -> list[str]:
+    """Give the known names, at most so many, that are spelled like this one, the likest first."""
+    by_fold = {each.lower(): each for each in sorted(known)}
+    return [by_fold[each] for each in difflib.get_close_matches(name.lower(), by_fold, n=count, cutoff=NEAR)]
 
 
 def without_port(address: str) -> str:

@@ -72,6 +72,9 @@ class DetectMetrics:
             ("kind",),
             registry=registry,
         )
+        self._tell_of_hosts(registry)
+
+    def _tell_of_hosts(self, registry: CollectorRegistry) -> None:
         self.signals = Counter(
             "tidegate_detect_signals", "Signals written, by kind and state.", ("kind", "state"), registry=registry
         )
@@ -138,6 +141,9 @@ class EngineMetrics:
             "tidegate_engine_decision_lag_seconds", "Signal's event time to its decision.",
             buckets=LAG_BUCKETS_SECONDS, registry=registry,
         )  # fmt: skip
+        self._tell_of_log_and_rules(registry)
+
+    def _tell_of_log_and_rules(self, registry: CollectorRegistry) -> None:
         self.audit_records = Counter(
             "tidegate_engine_audit_records", "Audit records appended, by type.", ("type",), registry=registry
         )

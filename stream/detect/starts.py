@@ -30,7 +30,7 @@ class Before(NamedTuple):
     went_back: Collection[Partition]
 
 
-class Log(NamedTuple):
+class LogRange(NamedTuple):
     """What there is of a partition now."""
 
     begin_offset: int
@@ -39,7 +39,7 @@ class Log(NamedTuple):
 
 
 def start_of(
-    found: Log, committed: OffsetAndMetadata | None, *, known_life: str | None = None, went_back: bool = False
+    found: LogRange, committed: OffsetAndMetadata | None, *, known_life: str | None = None, went_back: bool = False
 ) -> Start:
     """Where to begin, given what the group has committed with the life as its metadata.
 
@@ -71,7 +71,7 @@ async def find_starts(
     begins = await consumer.beginning_offsets(here)
     ends = await consumer.end_offsets(here)
     for source in here:
-        found, place = Log(begins[source], ends[source], lives[source.topic]), Partition(*source)
+        found, place = LogRange(begins[source], ends[source], lives[source.topic]), Partition(*source)
         starts[place] = start_of(
             found,
             committed.get(source),

@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from stream.broker.embedded import EmbeddedBroker, free_ports
 from stream.detect.outbox import Message
-from stream.detect.starts import Log, Start, start_of
+from stream.detect.starts import LogRange, Start, start_of
 from stream.kafka import open_admin
 from stream.settings import Settings
 from stream.testing import Tally
@@ -28,29 +28,33 @@ from tests.stream.detect.test_storm import storm_settings
 NOTICE_SECONDS = 30.0
 
 STARTS = [
-    pytest.param(Log(3, 9, "a"), None, {}, Start(3, "a"), id="nothing is committed"),
-    pytest.param(Log(0, 9, "a"), (5, "a"), {}, Start(5, "a"), id="committed in this life"),
-    pytest.param(Log(0, 9, "a"), (5, ""), {}, Start(5, "a"), id="committed by a version that knew no lives"),
-    pytest.param(Log(0, 9, "b"), (5, "a"), {}, Start(0, "b", is_anew=True), id="another topic of the same name"),
-    pytest.param(Log(2, 9, "a"), (12, "a"), {}, Start(2, "a-12", is_anew=True), id="the log has lost its end"),
-    pytest.param(Log(2, 12, "a"), (12, "a-12"), {}, Start(12, "a-12"), id="and that was noticed before"),
+    pytest.param(LogRange(3, 9, "a"), None, {}, Start(3, "a"), id="nothing is committed"),
+    pytest.param(LogRange(0, 9, "a"), (5, "a"), {}, Start(5, "a"), id="committed in this life"),
+    pytest.param(LogRange(0, 9, "a"), (5, ""), {}, Start(5, "a"), id="committed by a version that knew no lives"),
+    pytest.param(LogRange(0, 9, "b"), (5, "a"), {}, Start(0, "b", is_anew=True), id="another topic of the same name"),
+    pytest.param(LogRange(2, 9, "a"), (12, "a"), {}, Start(2, "a-12", is_anew=True), id="the log has lost its end"),
+    pytest.param(LogRange(2, 12, "a"), (12, "a-12"), {}, Start(12, "a-12"), id="and that was noticed before"),
     pytest.param(
-        Log(0, 30, "a"), (12, "a"), {"went_back": True}, Start(0, "a-12", is_anew=True), id="lost, and written on since"
+        LogRange(0, 30, "a"),
+        (12, "a"),
+        {"went_back": True},
+        Start(0, "a-12", is_anew=True),
+        id="lost, and written on since",
     ),
     pytest.param(
-        Log(0, 9, "b"),
+        LogRange(0, 9, "b"),
         None,
         {"known_life": "a"},
         Start(0, "b", is_anew=True),
         id="Kafka forgot the commits, too",
     ),
-    pytest.param(Log(0, 9, ""), (5, "a"), {}, Start(5, "a"), id="a Kafka that tells no ids"),
+    pytest.param(LogRange(0, 9, ""), (5, "a"), {}, Start(5, "a"), id="a Kafka that tells no ids"),
 ]
 
 
 @pytest.mark.parametrize(("found", "committed", "more", "start"), STARTS)
 def test_offsets_count_within_one_life(
-    found: Log, committed: tuple[int, str] | None, more: dict[str, bool], start: Start
+    found: LogRange, committed: tuple[int, str] | None, more: dict[str, bool], start: Start
 ) -> None:
     """What was committed is gone on from if it was in this life of the topic, else reading begins at its beginning."""
     known = None if committed is None else OffsetAndMetadata(*committed)
