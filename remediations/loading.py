@@ -202,7 +202,7 @@ def _timely_verification(case: _Case) -> None:
             (wanted or sidecar.verification).settle_seconds,
             (wanted or sidecar.verification).deadline_seconds,
         )
-        if deadline < settle + LOOK_SECONDS:
+        if deadline <= settle:
             place = "verification.deadline_seconds" if wanted else "playbook"
             whose = "is" if wanted else f"is {rule.playbook}, whose sidecar has a verification.deadline_seconds of"
             problem = (
